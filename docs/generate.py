@@ -1,0 +1,92 @@
+"""Rewrite the generated parts of the documentation from the code: ``python docs/generate.py [--check]``.
+
+A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``. With ``--check`` nothing is
+written and the exit status is 1 if a part is out of date.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent
+PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def cli_reference() -> str:
+    """Describe every command of `unigurd` with its arguments and options, in the words of its help."""
+    from unigurd_sdk.cli import app
+
+    return "\n".join(_command_section(path, command) for path, command in commands(app))
+
+
+def policy_table() -> str:
+    """List the policies that ship with the package."""
+    from unigurd_sdk.registry import builtin_policies
+
+    rows = [f"| `{policy.name}` | {policy.title} |" for policy in builtin_policies().values()]
+    return "\n".join(["| name | title |", "| --- | --- |", *rows]) + "\n"
+
+
+PARTS: Mapping[str, Callable[[], str]] = {"cli": cli_reference, "policies": policy_table}
+
+
+def commands(app: Any, program: str = "unigurd") -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """Yield the full name and the click command of everything that can be run, in the program's own order."""
+    import typer
+
+    yield from _runnable(program, typer.main.get_command(app))
+
+
+def rendered(text: str) -> str:
+    """Return a page with every generated part replaced by what the code says now."""
+    return PART.sub(lambda match: f"{match[1]}\n{PARTS[match[2]]()}\n{match[3]}", text)
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or with ``--check`` compare, every page that has a generated part."""
+    stale = []
+    for page in sorted(DOCS.rglob("*.md")):
+        before = page.read_text(encoding="utf-8")
+        after = rendered(before)
+        if after != before:
+            stale.append(page.name)
+            if "--check" not in arguments:
+                page.write_text(after, encoding="utf-8")
+    if "--check" in arguments and stale:
+        sys.stderr.write(f"Out of date: {', '.join(stale)}. Run: make generate\n")
+        return 1
+    return 0
+
+
+def _runnable(name: str, command: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    children = getattr(command, "commands", None)
+    if children is None or command.invoke_without_command or command.params:
+        yield name, command
+    for child, subcommand in (children or {}).items():
+        yield from _runnable(f"{name} {child}", subcommand)
+
+
+def _command_section(name: str, command: Any) -> str:  # noqa: ANN401
+    rows = [_parameter_row(parameter) for parameter in command.params if not parameter.hidden]
+    table = ["| parameter | meaning |", "| --- | --- |", *rows, ""] if rows else []
+    return "\n".join([f"### `{name}`", "", _plain(command.help or ""), "", *table])
+
+
+def _parameter_row(parameter: Any) -> str:  # noqa: ANN401
+    names = [*parameter.opts, *parameter.secondary_opts]
+    if parameter.param_type_name == "argument":
+        names = [name.upper() for name in names]
+    meaning = _plain(parameter.help or "").replace("|", "\\|")
+    return f"| {', '.join(f'`{name}`' for name in names)} | {meaning} |"
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
