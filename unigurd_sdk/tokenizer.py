@@ -1,0 +1,126 @@
+"""The tokenizer of a checkpoint, closed against forged special tokens.
+
+Text and policy lines are encoded with special tokens split, so that "[SEP]" in a prompt becomes three ordinary pieces
+and no text can end its own segment; only this module adds `[CLS]` and `[SEP]`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unigurd_sdk.errors import ModelCorrupt, ModelIncompatible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenizers import Tokenizer
+
+    from unigurd_sdk.template import Line
+
+_SURROGATE = re.compile("[\ud800-\udfff]")  # replaced one for one, also in pairs, so that offsets hold
+_SPECIALS = {"start": ("[CLS]", "<s>"), "end": ("[SEP]", "</s>"), "pad": ("[PAD]", "<pad>")}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """Token ids of one text and, for each, its (start, end) character offsets in that text."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class LineBatch:
+    """Policy lines as arrays: `input_ids` and `attention_mask` [L, P] int64, `polarity` [L] int64."""
+
+    input_ids: NDArray[np.int64]
+    attention_mask: NDArray[np.int64]
+    polarity: NDArray[np.int64]
+
+
+class GuardTokenizer:
+    """Encodes user text and policy lines; thread-safe, since nothing changes after construction."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        """Wrap a `tokenizers.Tokenizer`, which is switched to split special tokens and never to truncate or pad."""
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True
+        _split_long_words(tokenizer)
+        self._tokenizer = tokenizer
+        self.start, self.end, self.pad = (_special_id(tokenizer, names) for names in _SPECIALS.values())
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> GuardTokenizer:
+        """Read `tokenizer.json`; a file that is not one raises `ModelCorrupt` with its name."""
+        from tokenizers import Tokenizer
+
+        try:
+            return cls(Tokenizer.from_file(str(path)))
+        except ModelIncompatible:
+            raise
+        except Exception as error:  # tokenizers raises bare Exception
+            raise ModelCorrupt(path, expected="a tokenizer.json", actual=str(error)) from error
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, added tokens included."""
+        return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
+
+    def encode(self, text: str) -> Encoding:
+        """Encode text without special tokens; lone surrogates are read as U+FFFD, offsets stay those of `text`."""
+        encoding = self._tokenizer.encode(_SURROGATE.sub("\ufffd", text), add_special_tokens=False)
+        return Encoding(encoding.ids, encoding.offsets)
+
+    def wrap(self, ids: Sequence[int]) -> list[int]:
+        """Put the start and end token around a segment."""
+        return [self.start, *ids, self.end]
+
+    def line_ids(self, text: str, max_length: int) -> list[list[int]]:
+        """Encode a policy line into wrapped segments of at most `max_length` tokens; a long line gives several."""
+        ids, budget = self.encode(text).ids, max_length - 2
+        return [self.wrap(ids[i : i + budget]) for i in range(0, max(len(ids), 1), budget)]
+
+    def encode_lines(self, lines: Sequence[Line], max_length: int) -> LineBatch:
+        """Encode the lines of a policy into padded arrays (see `LineBatch`); nothing is cut."""
+        rows = [(ids, line.polarity) for line in lines for ids in self.line_ids(line.text, max_length)]
+        input_ids, mask = pad_rows([ids for ids, _ in rows], self.pad)
+        return LineBatch(input_ids, mask, np.array([int(polarity) for _, polarity in rows], dtype=np.int64))
+
+
+def pad_rows(rows: Sequence[Sequence[int]], pad: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pad rows of ids to one length: (input_ids, attention_mask), both [B, T] int64."""
+    width = max(map(len, rows))
+    ids = np.full((len(rows), width), pad, dtype=np.int64)
+    mask = np.zeros((len(rows), width), dtype=np.int64)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = row
+        mask[index, : len(row)] = 1
+    return ids, mask
+
+
+def _special_id(tokenizer: Tokenizer, names: tuple[str, ...]) -> int:
+    """Find the id of the first of `names` that the vocabulary has."""
+    found = (tokenizer.token_to_id(name) for name in names)
+    known = next((index for index in found if index is not None), None)
+    if known is None:
+        raise ModelIncompatible(f"the tokenizer has none of {', '.join(names)}; use a BERT- or RoBERTa-like encoder")
+    return int(known)
+
+
+def _split_long_words(tokenizer: Tokenizer) -> None:
+    """Cut words that WordPiece would not look into: past a limit it reads any word, whatever it hides, as one [UNK]."""
+    from tokenizers import Regex, pre_tokenizers
+
+    limit = getattr(tokenizer.model, "max_input_chars_per_word", None)
+    if limit is None:
+        return
+    cut = pre_tokenizers.Split(Regex(f".{{{limit}}}"), behavior="isolated")
+    first = [] if tokenizer.pre_tokenizer is None else [tokenizer.pre_tokenizer]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*first, cut])
