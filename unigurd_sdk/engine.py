@@ -1,0 +1,203 @@
+"""The engine of a guard: texts and policies in, verdicts out, and what happens when a check fails."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unigurd_sdk.errors import GuardClosed, InferenceError, UnigurdError
+from unigurd_sdk.limits import check_size
+from unigurd_sdk.runtime import Device, RuntimeName, create
+from unigurd_sdk.segments import Segmenter, Segments
+from unigurd_sdk.state_cache import StateCache
+from unigurd_sdk.verdict import TokenCount, Verdict, Window
+
+if TYPE_CHECKING:
+    from unigurd_sdk.checkpoint import Checkpoint
+    from unigurd_sdk.policy import Policy
+    from unigurd_sdk.request import Request
+    from unigurd_sdk.runtime.base import PolicyState, Runtime
+    from unigurd_sdk.template import Role
+
+log = logging.getLogger(__name__)
+
+OnError = Literal["raise", "block", "allow"]
+"""What a failed check is: an error, an unsafe verdict, or (only if asked for) a safe one."""
+
+T = TypeVar("T")
+
+_WINDOWS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run a checkpoint; see `Guard.from_pretrained`."""
+
+    runtime: RuntimeName
+    device: Device
+    threads: int | None
+    on_error: OnError
+    max_bytes: int
+    cache_size: int
+
+
+class Engine:
+    """Runs one checkpoint. Safe for threads; runtime and tokenizer are loaded at the first check, once."""
+
+    def __init__(self, checkpoint: Checkpoint, options: Options) -> None:
+        """Prepare to run `checkpoint`; nothing is loaded yet."""
+        self.checkpoint = checkpoint
+        self.options = options
+        self._states: StateCache[PolicyState] = StateCache(options.cache_size)
+        self._loaded: tuple[Runtime, Segmenter] | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def answer(
+        self, texts: Sequence[str], prompts: Sequence[str | None], request: Request
+    ) -> list[tuple[Verdict, ...]]:
+        """Check texts: for each, one verdict per policy. Errors follow `Options.on_error`."""
+        if self._closed:
+            raise GuardClosed
+        policy = request.policies[0].name if len(request.policies) == 1 else ""
+        cuts = [
+            self._attempt(partial(self._cut, text, prompt, request.role), policy)
+            for text, prompt in zip(texts, prompts, strict=True)
+        ]
+        readable = [cut for cut in cuts if isinstance(cut, Segments)]
+        scores = self._attempt(lambda: self._score(readable, request.policies), policy)
+        if isinstance(scores, UnigurdError):
+            return [self._failed(cut if isinstance(cut, UnigurdError) else scores, request) for cut in cuts]
+        remaining = iter(scores)
+        return [
+            self._failed(cut, request)
+            if isinstance(cut, UnigurdError)
+            else self._verdicts(cut, next(remaining), request)
+            for cut in cuts
+        ]
+
+    def close(self) -> None:
+        """Release the model and refuse further checks; checks that are running finish."""
+        with self._lock:
+            self._closed = True
+            loaded, self._loaded = self._loaded, None
+        self._states.clear()
+        if loaded is not None:
+            loaded[0].close()
+
+    def _attempt(self, step: Callable[[], T], policy: str) -> T | UnigurdError:
+        """Run a step of a check. The guard fails closed here: any error is raised or becomes the result."""
+        try:
+            return step()
+        except GuardClosed:
+            raise
+        except Exception as cause:
+            error = _explained(cause, policy)
+            if self.options.on_error == "raise":
+                if error is cause:
+                    raise
+                raise error from cause
+            log.error("A check failed (%s), on_error=%s decides", type(cause).__name__, self.options.on_error)
+            return error
+
+    def _load(self) -> tuple[Runtime, Segmenter]:
+        with self._lock:
+            if self._closed:
+                raise GuardClosed
+            if self._loaded is None:
+                from unigurd_sdk.tokenizer import GuardTokenizer
+
+                manifest, options = self.checkpoint.manifest, self.options
+                runtime = create(self.checkpoint, options.runtime, options.device, options.threads)
+                tokenizer = GuardTokenizer.from_file(self.checkpoint.file("tokenizer.json"))
+                self._loaded = runtime, Segmenter(tokenizer, manifest.max_length, manifest.overlap)
+            return self._loaded
+
+    def _cut(self, text: str, prompt: str | None, role: Role) -> Segments:
+        check_size(text, self.options.max_bytes)
+        check_size(prompt or "", self.options.max_bytes)
+        return self._load()[1].cut(text, role, prompt)
+
+    def _score(self, cuts: Sequence[Segments], policies: Sequence[Policy]) -> list[NDArray[np.float64]]:
+        """Score every window of every text: one array [windows, K] per text."""
+        if not cuts:
+            return []
+        runtime, _ = self._load()
+        states = [
+            self._states.get((self.checkpoint.id, policy.fingerprint), partial(runtime.encode_policy, policy))
+            for policy in policies
+        ]
+        segments = [ids for cut in cuts for ids in cut.ids]
+        logits = runtime.score(segments, states)
+        if logits.shape != (len(segments), len(states)) or not np.isfinite(logits).all():
+            raise InferenceError("the model did not return one finite score per window and policy")
+        scores = _sigmoid(logits.astype(np.float64) / self.checkpoint.manifest.temperature)
+        return np.split(scores, np.cumsum([len(cut.ids) for cut in cuts])[:-1])
+
+    def _verdicts(self, cut: Segments, scores: NDArray[np.float64], request: Request) -> tuple[Verdict, ...]:
+        """Decide by the worst window of a text: `scores` [windows, K]."""
+        latency = (time.perf_counter() - request.started) * 1000
+        asked = zip(request.policies, request.thresholds, scores.T, strict=True)
+        return tuple(
+            Verdict(
+                policy=policy.name,
+                unsafe=bool(column.max() >= threshold),
+                score=float(column.max()),
+                threshold=threshold,
+                tokens=TokenCount(cut.tokens, cut.tokens),
+                latency_ms=latency,
+                role=request.role,
+                checkpoint=self._name,
+                windows=_worst_windows(cut, column),
+            )
+            for policy, threshold, column in asked
+        )
+
+    def _failed(self, error: UnigurdError, request: Request) -> tuple[Verdict, ...]:
+        """Give the verdicts of a check that failed, as `on_error` says."""
+        allow = self.options.on_error == "allow"
+        latency = (time.perf_counter() - request.started) * 1000
+        return tuple(
+            Verdict(
+                policy=policy.name,
+                unsafe=not allow,
+                score=0.0 if allow else 1.0,
+                threshold=threshold,
+                tokens=TokenCount(0, 0),
+                latency_ms=latency,
+                role=request.role,
+                checkpoint=self._name,
+                decided_by=f"on_error={self.options.on_error}",
+                error=str(error),
+            )
+            for policy, threshold in zip(request.policies, request.thresholds, strict=True)
+        )
+
+    @property
+    def _name(self) -> str:
+        return f"{self.checkpoint.manifest.name}@{self.checkpoint.id}"
+
+
+def _explained(cause: Exception, policy: str) -> UnigurdError:
+    """Keep our own errors; name only the type of others, since their messages may quote the text."""
+    if isinstance(cause, UnigurdError):
+        return cause
+    return InferenceError(f"{type(cause).__name__} inside the model", policy=policy)
+
+
+def _worst_windows(cut: Segments, scores: NDArray[np.float64]) -> tuple[Window, ...]:
+    ranked = sorted(zip(scores.tolist(), cut.spans, strict=True), key=lambda pair: -pair[0])
+    return tuple(Window(start, end, score) for score, (start, end) in ranked[:_WINDOWS_SHOWN])
+
+
+def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / (1 + exp(-x)) without overflow."""
+    return 0.5 + 0.5 * np.tanh(0.5 * values)

@@ -1,0 +1,164 @@
+"""The guard model: an encoder, the vote head, and the contract `encode_policy` once, `score` often.
+
+The interaction of text and policy is one of
+
+- ``lines``: lines vote, knowing only the text's sentence embedding (a bi-encoder with a head);
+- ``lines-read``: lines vote after reading the text's tokens (the text is encoded once for any number of policies);
+- ``prefix-lines``: text tokens also attend to the policy's cached keys and values in every encoder layer;
+- ``full``: policy and text as one sequence, the paper's form; nothing can be cached. For ablations and teachers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from unigurd_sdk.nn.encoder import Encoder, EncoderConfig, Prefix, Segments, mean_pool
+from unigurd_sdk.nn.head import HeadConfig, LineStates, VoteHead
+
+Interaction = Literal["lines", "lines-read", "prefix-lines", "full"]
+POLICY_TYPE, TEXT_TYPE = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """Everything that is needed to build the modules of a checkpoint."""
+
+    interaction: Interaction = "lines-read"
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    head_size: int = 192
+    head_heads: int = 6
+    policy_blocks: int = 2
+    decision_blocks: int = 2
+    dropout: float = 0.1
+
+    @property
+    def head(self) -> HeadConfig:
+        """Sizes of the vote head."""
+        reads = self.interaction in ("lines-read", "prefix-lines")
+        return HeadConfig(
+            hidden_size=self.encoder.hidden_size,
+            size=self.head_size,
+            heads=self.head_heads,
+            policy_blocks=self.policy_blocks,
+            decision_blocks=self.decision_blocks,
+            reads=reads,
+            dropout=self.dropout,
+        )
+
+    def flat(self) -> dict[str, int | float | str]:
+        """Flatten for the manifest: encoder sizes under ``encoder.``."""
+        own = {key: value for key, value in asdict(self).items() if key != "encoder"}
+        return own | {f"encoder.{key}": value for key, value in asdict(self.encoder).items()}
+
+    @classmethod
+    def from_flat(cls, flat: dict[str, Any]) -> ModelConfig:
+        """Undo `flat`; unknown keys raise TypeError, an unknown interaction ValueError."""
+        own = {key: value for key, value in flat.items() if not key.startswith("encoder.")}
+        sizes = {key.removeprefix("encoder."): value for key, value in flat.items() if key.startswith("encoder.")}
+        config = cls(encoder=EncoderConfig(**sizes), **own)
+        if config.interaction not in get_args(Interaction):
+            raise ValueError(f"unknown interaction {config.interaction!r}; known: {', '.join(get_args(Interaction))}")
+        return config
+
+
+@dataclass(frozen=True, slots=True)
+class TextStates:
+    """Encoded texts: `hidden` [B, T, D], `mask` [B, T], unit `pooled` [B, D]."""
+
+    hidden: Tensor
+    mask: Tensor
+    pooled: Tensor
+
+
+class GuardModel(nn.Module):
+    """Encoder and head; parameter names start with `bert.` and `head.`."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.bert = Encoder(config.encoder)
+        self.head = VoteHead(config.head)
+        if config.interaction == "full":
+            self.head = nn.Sequential(nn.Linear(config.encoder.hidden_size, 1))  # type: ignore[assignment]
+
+    def line_vectors(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """Unit sentence embeddings [N, D] of policy lines [N, P]."""
+        return unit_pool(self.bert(Segments(input_ids, mask, POLICY_TYPE)).hidden, mask)
+
+    def policies(self, vectors: Tensor, polarity: Tensor, layout: Tensor) -> LineStates:
+        """Group lines [N, D] into G policies: `layout` [G, L] holds line numbers (-1 for none), `polarity` [G, L]."""
+        present, index = layout >= 0, layout.clamp(min=0)
+        return self.head.policy(vectors[index] * present.unsqueeze(-1), polarity, present.long())
+
+    def encode_texts(self, input_ids: Tensor, mask: Tensor, prefix: Prefix | None = None) -> TextStates:
+        """Encode texts [B, T]."""
+        hidden = self.bert(Segments(input_ids, mask, TEXT_TYPE), prefix).hidden
+        return TextStates(hidden, mask, unit_pool(hidden, mask))
+
+    def encode_together(
+        self, lines: Sequence[tuple[Tensor, Tensor]], texts: Sequence[tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, list[TextStates]]:
+        """Encode buckets (ids, mask) of lines and of texts in one pass: line vectors [N, D] and the texts' states."""
+        rows = [Segments(*bucket, POLICY_TYPE) for bucket in lines] + [Segments(*bucket, TEXT_TYPE) for bucket in texts]
+        hidden = self.bert.packed(rows)
+        pooled = [unit_pool(states, row.mask) for states, row in zip(hidden, rows, strict=True)]
+        count = len(lines)
+        states = zip(hidden[count:], (row.mask for row in rows[count:]), pooled[count:], strict=True)
+        return torch.cat(pooled[:count]), [TextStates(*state) for state in states]
+
+    def decide(self, texts: TextStates, lines: LineStates) -> tuple[Tensor, Tensor]:
+        """Logits [N] and line log-weights [N, 1 + L] of N texts under the N policies beside them, in float32."""
+        with torch.autocast(texts.hidden.device.type, enabled=False):
+            return self.head(texts.hidden.float(), texts.mask, texts.pooled, lines)  # type: ignore[no-any-return]
+
+    def policy_prefix(self, input_ids: Tensor, mask: Tensor, layout: Tensor) -> tuple[Tensor, Prefix]:
+        """Line vectors [N, D] and the key-value prefix of G policies (interaction ``prefix-lines``)."""
+        encoded = self.bert(Segments(input_ids, mask, POLICY_TYPE))
+        present, index = layout >= 0, layout.clamp(min=0)
+        tokens = (mask[index] * present.unsqueeze(-1)).flatten(1)
+        keys, values = (tuple(x[index].flatten(1, 2) for x in side) for side in (encoded.keys, encoded.values))
+        return unit_pool(encoded.hidden, mask), Prefix(keys, values, tokens)
+
+    def score_full(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """Logits [B] of policy and text in one sequence [B, S] (interaction ``full`` only)."""
+        hidden = self.bert(Segments(input_ids, mask, TEXT_TYPE)).hidden
+        return self.head(mean_pool(hidden, mask)).squeeze(-1)  # type: ignore[no-any-return]
+
+
+def unit_pool(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Mean-pooled and normalised embedding [B, D], float32."""
+    return functional.normalize(mean_pool(hidden, mask), dim=-1)
+
+
+def prefix_rows(prefix: Prefix, index: Tensor) -> Prefix:
+    """Take the prefixes at `index` [B]."""
+    return Prefix(
+        tuple(key[index] for key in prefix.keys), tuple(value[index] for value in prefix.values), prefix.mask[index]
+    )
+
+
+def load_base(model: GuardModel, weights: dict[str, Tensor]) -> None:
+    """Load a Hugging Face BERT into the encoder; the text's token type starts as a copy of the policy's.
+
+    The copy keeps texts and policy lines in one embedding space at the start (sentence encoders only know type 0).
+    """
+    wanted = model.bert.state_dict()
+    named = {key.removeprefix("bert."): value for key, value in weights.items()}
+    missing = sorted(set(wanted) - set(named))
+    if missing:
+        raise KeyError(f"the base encoder has no {', '.join(missing[:3])}; it must be BERT-like")
+    types = named["embeddings.token_type_embeddings.weight"].clone()
+    types[TEXT_TYPE] = types[POLICY_TYPE]
+    model.bert.load_state_dict({key: named[key] for key in wanted} | {"embeddings.token_type_embeddings.weight": types})
+
+
+@torch.no_grad()
+def parameter_count(model: nn.Module) -> int:
+    """Number of parameters."""
+    return sum(parameter.numel() for parameter in model.parameters())
