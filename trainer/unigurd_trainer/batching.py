@@ -1,0 +1,166 @@
+"""From episodes to tensors: each policy line is encoded once per step, texts are bucketed by length.
+
+A step holds a few episodes. Their distinct policy lines form one set, encoded once and shared by every text of the
+step; texts are sorted by length and cut into buckets of few lengths, so that padding stays small (`Batch.padding`
+says how small).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from unigurd_sdk.policy import Policy
+from unigurd_sdk.template import Polarity, policy_lines, text_prefix
+from unigurd_sdk.tokenizer import GuardTokenizer, pad_rows
+from unigurd_trainer.rows import Episode, Example
+
+_BUCKET_SLACK = 1.15
+
+
+@dataclass(frozen=True, slots=True)
+class LineBucket:
+    """Distinct policy lines of about one length: `input_ids` and `mask` [N, P]."""
+
+    input_ids: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class TextBucket:
+    """Texts of about one length.
+
+    `input_ids` and `mask` [B, T]; `policy` [B] is the row of the layout; `labels` [B] float;
+    `targets` [B, 1 + L] marks the lines that may carry the decision (null line first), all zero where unknown.
+    """
+
+    input_ids: Tensor
+    mask: Tensor
+    policy: Tensor
+    labels: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One step: line buckets (N lines), the `layout` [G, L] of policies and its `polarity`, and text buckets."""
+
+    lines: tuple[LineBucket, ...]
+    polarity: Tensor
+    layout: Tensor
+    texts: tuple[TextBucket, ...]
+
+    @property
+    def examples(self) -> int:
+        """Number of texts."""
+        return sum(len(bucket.labels) for bucket in self.texts)
+
+    @property
+    def tokens(self) -> int:
+        """Number of real tokens, policy lines included."""
+        return sum(int(mask.sum()) for mask in self._masks())
+
+    @property
+    def padding(self) -> float:
+        """Share of padding among all positions."""
+        return 1 - self.tokens / sum(mask.numel() for mask in self._masks())
+
+    def _masks(self) -> list[Tensor]:
+        return [bucket.mask for bucket in self.lines] + [bucket.mask for bucket in self.texts]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    """A policy as rows of ids, and for each behaviour the rows that stand for it."""
+
+    rows: tuple[tuple[int, ...], ...]
+    polarity: tuple[int, ...]
+    behaviours: tuple[tuple[int, ...], ...]
+
+
+class Collator:
+    """Turns episodes into a `Batch`; texts over `max_text` tokens are cut (in training only; a check never cuts)."""
+
+    def __init__(self, tokenizer: GuardTokenizer, *, max_text: int = 256, max_line: int = 64) -> None:
+        self.tokenizer, self.max_text, self.max_line = tokenizer, max_text, max_line
+        self._line_ids = lru_cache(maxsize=200_000)(self._encode_line)
+
+    def __call__(self, episodes: Sequence[Episode]) -> Batch:
+        """Collate the episodes of one step."""
+        policies = [self._render(episode.policy) for episode in episodes]
+        order = sorted({row for policy in policies for row in policy.rows}, key=len)
+        number = {row: index for index, row in enumerate(order)}
+        width = max(len(policy.rows) for policy in policies)
+        layout = torch.full((len(policies), width), -1, dtype=torch.long)
+        polarity = torch.full_like(layout, 0)
+        for index, policy in enumerate(policies):
+            layout[index, : len(policy.rows)] = torch.tensor([number[row] for row in policy.rows])
+            polarity[index, : len(policy.rows)] = torch.tensor(policy.polarity)
+        lines = tuple(LineBucket(*self._pad(rows)) for rows in _buckets(order))
+        return Batch(lines, polarity, layout, tuple(self._texts(episodes, policies, width)))
+
+    def _texts(self, episodes: Sequence[Episode], policies: Sequence[_Rendered], width: int) -> Iterable[TextBucket]:
+        pairs = [(index, example) for index, episode in enumerate(episodes) for example in episode.examples]
+        ids = [self.text_ids(example) for _, example in pairs]
+        order = sorted(range(len(pairs)), key=lambda row: len(ids[row]))
+        for group in _buckets([(*ids[row], row) for row in order]):
+            chosen = [pairs[row[-1]] for row in group]
+            input_ids, mask = self._pad([row[:-1] for row in group])
+            targets = torch.stack([_targets(policies[index], example, width) for index, example in chosen])
+            yield TextBucket(
+                input_ids,
+                mask,
+                torch.tensor([index for index, _ in chosen]),
+                torch.tensor([float(example.label) for _, example in chosen]),
+                targets,
+            )
+
+    def text_ids(self, example: Example) -> tuple[int, ...]:
+        """Render and encode a text with its role marker, cut to `max_text` tokens."""
+        prefix = self.tokenizer.encode(text_prefix(example.role, example.prompt)).ids[-self.max_text // 3 :]
+        ids = prefix + self.tokenizer.encode(example.text).ids
+        return tuple(self.tokenizer.wrap(ids[: self.max_text - 2]))
+
+    def _render(self, policy: Policy) -> _Rendered:
+        lines = policy_lines(policy)
+        encoded = [self._line_ids(line.text) for line in lines]
+        starts = [sum(map(len, encoded[:index])) for index in range(len(lines))]
+        spans = [tuple(range(start, start + len(rows))) for start, rows in zip(starts, encoded, strict=True)]
+        behaviours = [span for span, line in zip(spans, lines, strict=True) if line.polarity != Polarity.DESCRIPTION]
+        polarity = [int(line.polarity) for line, rows in zip(lines, encoded, strict=True) for _ in rows]
+        return _Rendered(tuple(row for rows in encoded for row in rows), tuple(polarity), tuple(behaviours))
+
+    def _encode_line(self, text: str) -> tuple[tuple[int, ...], ...]:
+        return tuple(map(tuple, self.tokenizer.line_ids(text, self.max_line)))
+
+    def _pad(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        ids, mask = pad_rows(rows, self.tokenizer.pad)
+        return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def _targets(policy: _Rendered, example: Example, width: int) -> Tensor:
+    """Mark the lines that may decide: the matched behaviour, or without one the null line and the description."""
+    target = torch.zeros(1 + width)
+    if example.matched is None or not policy.behaviours:
+        return target
+    if example.matched >= 0:
+        target[[1 + row for row in policy.behaviours[example.matched]]] = 1.0
+        return target
+    target[0] = 1.0
+    target[1 : 1 + policy.polarity.count(int(Polarity.DESCRIPTION))] = 1.0
+    return target
+
+
+def _buckets(rows: Sequence[tuple[int, ...]]) -> list[list[tuple[int, ...]]]:
+    """Cut rows sorted by length where the padding of a bucket would pass the slack; buckets keep at least 8 rows."""
+    groups: list[list[tuple[int, ...]]] = []
+    for row in rows:
+        if groups and (len(groups[-1]) < 8 or len(row) <= len(groups[-1][0]) * _BUCKET_SLACK + 1):
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups

@@ -1,0 +1,83 @@
+"""Training state on disk: weights, optimiser moments, random state and counters.
+
+Kept in safetensors and JSON, written atomically.
+
+A run that is killed at any moment continues from the last state as if nothing had happened (data are a pure function
+of the episode number, so only the counter is kept). Never a pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from unigurd_sdk.nn.model import GuardModel
+from unigurd_trainer.errors import RecipeError
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counters of a run: steps done, examples and tokens seen, seconds trained, and the best validation."""
+
+    step: int = 0
+    examples: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    best: float = float("-inf")
+    best_step: int = 0
+    stale: int = 0
+    runs: int = 0
+    recipe: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+def save_state(folder: Path, model: GuardModel, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Write the state to `folder`/state, replacing the old one in a single rename."""
+    fresh, final, old = folder / "state.new", folder / "state", folder / "state.old"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    save_file({key: value.contiguous() for key, value in model.state_dict().items()}, fresh / "model.safetensors")
+    save_file(_moments(optimizer) | {"rng": torch.get_rng_state()}, fresh / "optimizer.safetensors")
+    (fresh / "progress.json").write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        os.replace(final, old)
+    os.replace(fresh, final)
+
+
+def load_state(folder: Path, model: GuardModel, optimizer: torch.optim.Optimizer, recipe: str) -> Progress:
+    """Restore the state of `folder` if there is one; a state of another recipe raises `RecipeError`."""
+    state = next(
+        (path for path in (folder / "state", folder / "state.old") if (path / "progress.json").is_file()), None
+    )
+    if state is None:
+        return Progress(recipe=recipe)
+    progress = Progress(**json.loads((state / "progress.json").read_text(encoding="utf-8")))
+    if progress.recipe != recipe:
+        raise RecipeError(f"{state} belongs to recipe {progress.recipe}, not {recipe}; choose another output folder")
+    model.load_state_dict(load_file(state / "model.safetensors"))
+    tensors = load_file(state / "optimizer.safetensors")
+    torch.set_rng_state(tensors.pop("rng"))
+    _restore(optimizer, tensors)
+    return progress
+
+
+def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {f"{index}.{key}": value.contiguous() for index, entry in state.items() for key, value in entry.items()}
+
+
+def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    entries: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, key = name.split(".", 1)
+        entries.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})

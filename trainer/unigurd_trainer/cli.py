@@ -1,0 +1,82 @@
+"""`unigurd-train`: reads arguments and shows progress; each stage is a function of its own module."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from unigurd_sdk.errors import UnigurdError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, evaluate and export guards.")
+console = Console(stderr=True)
+
+Data = Annotated[Path, typer.Option(envvar="UNIGURD_DATA", help="Folder with the training data.", show_default=False)]
+Out = Annotated[Path, typer.Option(help="Folder for state, logs and weights; an interrupted run resumes from it.")]
+Threads = Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")]
+
+
+@app.callback()
+def options(verbose: Annotated[bool, typer.Option(help="Log what the library does.")] = False) -> None:
+    """Set up logging."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING)
+
+
+@app.command()
+def gip(
+    recipe: Annotated[Path, typer.Argument(help="Recipe (TOML).")],
+    data: Data,
+    out: Out,
+    threads: Threads = 0,
+    tensorboard: Annotated[bool, typer.Option(help="Also log to OUT/tensorboard.")] = False,
+) -> None:
+    """Pretrain a MultiTaskGuard on composed, written and public policies (GIP)."""
+    from unigurd_trainer import gip as stage
+    from unigurd_trainer.observers import fan_out, tensorboard_observer
+    from unigurd_trainer.recipe import load_recipe
+
+    _set_threads(threads)
+    loaded = load_recipe(recipe)
+    columns = (
+        TextColumn("step {task.completed}/{task.total}"),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("starting", total=loaded.steps)
+        observers = [lambda record: _show(bar, task, record)]
+        if tensorboard:
+            observers.append(tensorboard_observer(out / "tensorboard"))
+        result = stage.run(loaded, data, out, fan_out(observers))
+    console.print_json(json.dumps(result))
+
+
+def _show(bar: Progress, task: TaskID, record: dict[str, Any]) -> None:
+    if "verdict_loss" in record:
+        text = f"loss {record['verdict_loss']:.3f}, {record['examples_per_second']:.0f} examples/s"
+        bar.update(task, completed=record["step"], description=text)
+    else:
+        bar.console.print(json.dumps(record), soft_wrap=True)
+
+
+def _set_threads(threads: int) -> None:
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line on stderr and exit code 2."""
+    try:
+        app()
+    except UnigurdError as error:
+        console.print(f"[red]error:[/red] {error}", highlight=False)
+        sys.exit(2)

@@ -1,0 +1,77 @@
+"""Corpus: the whole data folder, read once, with its holdout; training and evaluation data come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from unigurd_sdk.policy import Policy
+from unigurd_trainer import readers
+from unigurd_trainer.bank import Bank
+from unigurd_trainer.compose import Composer, ComposeSettings
+from unigurd_trainer.holdout import Holdout, plan_holdout
+from unigurd_trainer.mixture import Mixture, MixtureSettings, trainable_intents, trainable_pool
+from unigurd_trainer.rows import Behaviour, ConditionedRow, IntentRow, PoolRow
+from unigurd_trainer.skeletons import Skeleton
+
+__all__ = ["Corpus"]
+
+OFF_TOPIC_SOURCES = frozenset({"medquad"})
+"""Intent data without behaviours, whose prompts serve as off-topic texts beside chat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Everything that was read.
+
+    Attributes:
+        behaviours, intents, skeletons: The raw material of composed policies.
+        policies, conditioned: Written policies by name, and the rows written for them.
+        pool: Public rows of both splits.
+        holdout: What training must not see.
+    """
+
+    behaviours: tuple[Behaviour, ...]
+    intents: tuple[IntentRow, ...]
+    skeletons: tuple[Skeleton, ...]
+    policies: Mapping[str, Policy]
+    conditioned: tuple[ConditionedRow, ...]
+    pool: tuple[PoolRow, ...]
+    holdout: Holdout
+
+    @classmethod
+    def read(cls, data: Path, *, fraction: float = 0.08, holdout_seed: int = 0) -> Corpus:
+        """Read a data folder; DataError names what is missing or wrong."""
+        behaviours, intents = readers.read_behaviours(data), readers.read_intents(data)
+        conditioned, pool = readers.read_conditioned(data), readers.read_pool(data, "train")
+        dev = readers.read_pool(data, "dev")
+        holdout = plan_holdout(behaviours, intents, conditioned, dev, fraction=fraction, seed=holdout_seed)
+        return cls(
+            behaviours=behaviours,
+            intents=intents,
+            skeletons=readers.read_skeletons(data),
+            policies=readers.read_policies(data),
+            conditioned=conditioned,
+            pool=pool + dev,
+            holdout=holdout,
+        )
+
+    def composer(self, *, seed: int = 0, settings: ComposeSettings | None = None) -> Composer:
+        """Return a composer of training policies."""
+        texts = trainable_intents(self.intents, self.holdout)
+        chat = [row for row in trainable_pool(self.pool, self.holdout) if row.label is None]
+        off_topic = [row for row in texts if row.source in OFF_TOPIC_SOURCES]
+        cells = [cell for cell in self.behaviours if cell.key in self.holdout.train_cells]
+        return Composer(Bank(cells, texts, [*chat, *off_topic]), self.skeletons, seed=seed, settings=settings)
+
+    def mixture(
+        self,
+        *,
+        seed: int = 0,
+        settings: MixtureSettings | None = None,
+        compose: ComposeSettings | None = None,
+    ) -> Mixture:
+        """Return the training stream."""
+        composer = self.composer(seed=seed, settings=compose)
+        return Mixture(composer, self.conditioned, self.pool, self.policies, self.holdout, seed=seed, settings=settings)

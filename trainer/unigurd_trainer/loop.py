@@ -1,0 +1,210 @@
+"""The training loop of guardrail instruction pretraining, readable from top to bottom.
+
+Commands::
+
+    unigurd-train gip trainer/recipes/uniguard.toml --data ../shared/data --out runs/uniguard    # resumes if killed
+
+Each step takes the next episodes of the mixture, encodes each distinct policy line once and shares it among the
+step's texts. Logs go to `OUT/log.jsonl` (one object a line), states to `OUT/state` and the best weights to
+`OUT/best.safetensors`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors.torch import save_file
+
+from unigurd_sdk.nn.model import GuardModel
+from unigurd_trainer.batching import Batch, Collator
+from unigurd_trainer.checkpointing import Progress, load_state, save_state
+from unigurd_trainer.errors import TrainerError
+from unigurd_trainer.objective import Losses, autocast, objective
+from unigurd_trainer.recipe import GipRecipe, OptimRecipe
+from unigurd_trainer.rows import Episode
+
+Validate = Callable[[GuardModel], dict[str, float]]
+
+
+class EpisodeSource(Protocol):
+    """Training data by number: `episode(i)` is a pure function of i."""
+
+    def episode(self, index: int) -> Episode:
+        """Give the episode of this number."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a run works on: recipe, output folder, model, collator, data and the validation that steers it."""
+
+    recipe: GipRecipe
+    out: Path
+    model: GuardModel
+    collate: Collator
+    source: EpisodeSource
+    validate: Validate
+
+
+def train(setup: Setup, observe: Callable[[dict[str, Any]], None] = lambda record: None) -> Progress:
+    """Train until the recipe's steps are done, time is up or validation stops improving; resume if a state exists.
+
+    `setup.validate` returns named scores of which ``score`` is maximised. Raises `TrainerError` on a loss that is not
+    finite.
+    """
+    recipe, model = setup.recipe, setup.model
+    optimizer = make_optimizer(model, recipe.optim, freeze_words=recipe.model.freeze_words)
+    progress = load_state(setup.out, model, optimizer, recipe.fingerprint)
+    progress.runs += 1
+    log = Log(setup.out / "log.jsonl", observe)
+    clock = Clock(progress)
+    saved = time.monotonic()
+    while not finished(recipe, progress):
+        losses, batch = step(setup, optimizer, progress)
+        clock.tick()
+        if progress.step % 20 == 0:
+            log.write(progress, batch, losses)
+        if progress.step % recipe.validate_every == 0 or finished(recipe, progress):
+            judge(setup, progress, log)
+            clock.skip()
+        if time.monotonic() - saved > recipe.checkpoint_seconds:
+            save_state(setup.out, model, optimizer, progress)
+            saved = time.monotonic()
+    save_state(setup.out, model, optimizer, progress)
+    return progress
+
+
+def step(setup: Setup, optimizer: torch.optim.Optimizer, progress: Progress) -> tuple[Losses, Batch]:
+    """Do one optimiser step on the next episodes."""
+    recipe = setup.recipe
+    first = progress.step * recipe.episodes
+    batch = setup.collate([setup.source.episode(first + i) for i in range(recipe.episodes)])
+    set_rates(optimizer, schedule(recipe, progress))
+    setup.model.train()
+    with autocast(recipe.optim.precision):
+        losses = objective(setup.model, batch, line_loss=recipe.optim.line_loss, smoothing=recipe.optim.smoothing)
+    if not math.isfinite(losses.verdict + losses.line):
+        raise TrainerError(f"the loss is not finite at step {progress.step}; lower the rates and resume")
+    optimizer.zero_grad(set_to_none=True)
+    losses.total.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(setup.model.parameters(), recipe.optim.clip)
+    optimizer.step()
+    progress.step += 1
+    progress.examples += batch.examples
+    progress.tokens += batch.tokens
+    return losses, batch
+
+
+def judge(setup: Setup, progress: Progress, log: Log) -> None:
+    """Validate; keep the weights if they are the best so far."""
+    setup.model.eval()
+    scores = setup.validate(setup.model)
+    progress.stale += 1
+    if scores["score"] > progress.best:
+        progress.best, progress.best_step, progress.stale = scores["score"], progress.step, 0
+        progress.scores = scores
+        weights = {key: value.contiguous() for key, value in setup.model.state_dict().items()}
+        save_file(weights, setup.out / "best.safetensors")
+    log.record({"step": progress.step, "examples": progress.examples, "seconds": progress.seconds} | scores)
+
+
+def finished(recipe: GipRecipe, progress: Progress) -> bool:
+    """Tell whether the steps are done, the clock has run out or patience is lost."""
+    timed_out = recipe.max_seconds is not None and progress.seconds >= recipe.max_seconds
+    return progress.step >= recipe.steps or timed_out or (0 < recipe.patience <= progress.stale)
+
+
+def schedule(recipe: GipRecipe, progress: Progress) -> float:
+    """Factor of the learning rates: linear warm-up, then cosine decay to a tenth."""
+    done = progress.step / recipe.steps
+    if recipe.max_seconds is not None:
+        done = max(done, progress.seconds / recipe.max_seconds)
+    if done < recipe.optim.warmup:
+        return max(done, 1 / recipe.steps) / recipe.optim.warmup
+    part = (done - recipe.optim.warmup) / max(1 - recipe.optim.warmup, 1e-9)
+    return 0.1 + 0.45 * (1 + math.cos(math.pi * min(part, 1.0)))
+
+
+def make_optimizer(model: GuardModel, recipe: OptimRecipe, *, freeze_words: bool) -> torch.optim.Optimizer:
+    """AdamW with a rate for the encoder and one for the head; biases and norms do not decay."""
+    model.bert.embeddings.word_embeddings.weight.requires_grad_(not freeze_words)
+    groups: list[dict[str, Any]] = []
+    for part, rate in ((model.bert, recipe.encoder_lr), (model.head, recipe.head_lr)):
+        weights = [p for p in part.parameters() if p.requires_grad]
+        decayed = [p for p in weights if p.ndim > 1]
+        plain = [p for p in weights if p.ndim <= 1]
+        groups.append({"params": decayed, "lr": rate, "weight_decay": recipe.weight_decay})
+        groups.append({"params": plain, "lr": rate, "weight_decay": 0.0})
+    groups = [group | {"rate": group["lr"]} for group in groups if group["params"]]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Scale every group's rate by the schedule's factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["rate"] * factor
+
+
+class Clock:
+    """Adds wall and CPU seconds of training (not of validation) to the progress."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+
+    def tick(self) -> None:
+        """Count what has passed since the last tick or skip."""
+        now, cpu = time.monotonic(), time.process_time()
+        self.progress.seconds += now - self._wall
+        self.progress.cpu_seconds += cpu - self._cpu
+        self._wall, self._cpu = now, cpu
+
+    def skip(self) -> None:
+        """Leave out what has passed."""
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+
+
+class Log:
+    """Appends records to a JSON Lines file and shows them to an observer."""
+
+    def __init__(self, path: Path, observe: Callable[[dict[str, Any]], None]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self.observe = path, observe
+
+    def write(self, progress: Progress, batch: Batch, losses: Losses) -> None:
+        """Record a training step with its speed."""
+        seconds = max(progress.seconds, 1e-9)
+        self.record(
+            {
+                "step": progress.step,
+                "examples": progress.examples,
+                "verdict_loss": round(losses.verdict, 4),
+                "line_loss": round(losses.line, 4),
+                "padding": round(batch.padding, 3),
+                "examples_per_second": round(progress.examples / seconds, 1),
+                "tokens_per_second": round(progress.tokens / seconds),
+                "seconds": round(progress.seconds, 1),
+            }
+        )
+
+    def record(self, record: dict[str, Any]) -> None:
+        """Append one record."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        self.observe(record)
+
+
+def read_log(path: Path) -> Iterator[dict[str, Any]]:
+    """Read the records of a log; a half-written last line (a kill) is left out."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            return

@@ -1,0 +1,91 @@
+"""The classification objective: a verdict loss for every text, and a line loss where the matched line is known.
+
+Verdict: binary cross-entropy of the logit. Line: cross-entropy of the vote weights against the line that the text was
+drawn from (for a composed policy the composer knows it), or against the null line and the description if no behaviour
+matches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from unigurd_sdk.nn.head import LineStates
+from unigurd_sdk.nn.model import GuardModel, TextStates, prefix_rows
+from unigurd_trainer.batching import Batch, TextBucket
+from unigurd_trainer.joint import joint_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Sums over a batch: the `total` to descend (a tensor), and for the log the mean verdict and line losses."""
+
+    total: Tensor
+    verdict: float
+    line: float
+
+
+def autocast(precision: str, device: str = "cpu") -> AbstractContextManager[object]:
+    """Linear layers in bfloat16 (attention stays in float32, see the encoder), or nothing for fp32."""
+    return torch.autocast(device, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def forward(model: GuardModel, batch: Batch) -> Iterator[tuple[TextBucket, Tensor, Tensor | None]]:
+    """Score the batch: for each bucket its logits [B] and line log-weights [B, 1 + L] (None for ``full``)."""
+    if model.config.interaction == "full":
+        for bucket in batch.texts:
+            yield bucket, model.score_full(*joint_rows(batch, bucket)), None
+        return
+    policies, texts = _encode(model, batch)
+    for bucket, states in zip(batch.texts, texts, strict=True):
+        yield bucket, *model.decide(states, policies.rows(bucket.policy))
+
+
+def _encode(model: GuardModel, batch: Batch) -> tuple[LineStates, Iterable[TextStates]]:
+    """Encode each distinct policy line and each text of the batch once."""
+    if model.config.interaction == "prefix-lines":
+        width = max(bucket.mask.shape[1] for bucket in batch.lines)
+        ids, mask = (
+            torch.cat([_widen(getattr(b, name), width) for b in batch.lines]) for name in ("input_ids", "mask")
+        )
+        vectors, prefix = model.policy_prefix(ids, mask, batch.layout)
+        texts = (model.encode_texts(b.input_ids, b.mask, prefix_rows(prefix, b.policy)) for b in batch.texts)
+        return _policies(model, vectors, batch), texts
+    lines, rows = ([(b.input_ids, b.mask) for b in side] for side in (batch.lines, batch.texts))
+    vectors, states = model.encode_together(lines, rows)
+    return _policies(model, vectors, batch), states
+
+
+def _policies(model: GuardModel, vectors: Tensor, batch: Batch) -> LineStates:
+    with torch.autocast(vectors.device.type, enabled=False):
+        return model.policies(vectors, batch.polarity, batch.layout)
+
+
+def objective(model: GuardModel, batch: Batch, *, line_loss: float, smoothing: float = 0.0) -> Losses:
+    """Compute the losses of one step, averaged over the batch's texts."""
+    verdict, line, known = torch.zeros(()), torch.zeros(()), 0
+    for bucket, logits, weights in forward(model, batch):
+        labels = bucket.labels * (1 - 2 * smoothing) + smoothing
+        verdict = verdict + functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+        if weights is not None:
+            line = line + line_cross_entropy(weights, bucket.targets)
+            known += int((bucket.targets.sum(1) > 0).sum())
+    verdict, line = verdict / batch.examples, line / max(known, 1)
+    return Losses(verdict + line_loss * line, float(verdict.detach()), float(line.detach()))
+
+
+def line_cross_entropy(weights: Tensor, targets: Tensor) -> Tensor:
+    """Sum over rows of -log of the weight that target lines hold: log-weights and 0/1 targets, both [B, L]."""
+    known = targets.sum(1) > 0
+    if not bool(known.any()):
+        return weights.new_zeros(())
+    return -weights[known].masked_fill(targets[known] == 0, -1e9).logsumexp(-1).sum()
+
+
+def _widen(tensor: Tensor, width: int) -> Tensor:
+    return functional.pad(tensor, (0, width - tensor.shape[1]))

@@ -1,0 +1,107 @@
+"""Recipes: what a training run is, as a typed TOML file that is committed and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from unigurd_sdk.nn.model import Interaction
+from unigurd_trainer.errors import RecipeError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelRecipe(_Strict):
+    """The model: base encoder and how text and policy interact (see `unigurd_sdk.nn.model`)."""
+
+    base: str = "sentence-transformers/all-MiniLM-L6-v2"
+    revision: str | None = None
+    interaction: Interaction = "lines-read"
+    head_size: int = Field(default=192, gt=0)
+    policy_blocks: int = Field(default=2, ge=0)
+    decision_blocks: int = Field(default=2, ge=0)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    freeze_words: bool = True
+
+
+class DataRecipe(_Strict):
+    """The mixture: shares of episodes by kind (see `unigurd_trainer.mixture`), texts an episode, and what is cut."""
+
+    composed: float = Field(default=0.42, ge=0)
+    conditioned: float = Field(default=0.25, ge=0)
+    pool: float = Field(default=0.28, ge=0)
+    cross: float = Field(default=0.05, ge=0)
+    texts: int = Field(default=16, gt=1)
+    max_text: int = Field(default=192, ge=16, description="tokens; longer training texts are cut, checks never are")
+    max_line: int = Field(default=64, ge=8, description="tokens; longer policy lines become several")
+    holdout_seed: int = 0
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Shares by kind."""
+        kinds = ("composed", "conditioned", "pool", "cross")
+        return {kind: share for kind in kinds if (share := float(getattr(self, kind))) > 0}
+
+
+class OptimRecipe(_Strict):
+    """AdamW, linear warm-up, cosine decay to a tenth, gradient clipping."""
+
+    encoder_lr: float = Field(default=1e-4, gt=0)
+    head_lr: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: float = Field(default=0.03, ge=0, le=1, description="share of the steps")
+    clip: float = Field(default=1.0, gt=0)
+    line_loss: float = Field(
+        default=0.3, ge=0, description="weight of the cross-entropy that points at the matched line"
+    )
+    smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    precision: str = Field(default="bf16", pattern="^(bf16|fp32)$")
+
+
+class GipRecipe(_Strict):
+    """Guardrail instruction pretraining with the classification loss."""
+
+    name: str
+    seed: int = 0
+    steps: int = Field(gt=0, description="optimiser steps")
+    episodes: int = Field(default=6, gt=0, description="episodes a step")
+    validate_every: int = Field(default=500, gt=0, description="steps")
+    validation_rows: int = Field(default=1500, gt=0, description="rows of each validation set")
+    patience: int = Field(
+        default=0, ge=0, description="validations without a better score before stopping; 0 never stops"
+    )
+    checkpoint_seconds: float = Field(default=240.0, gt=0)
+    max_seconds: float | None = Field(
+        default=None, gt=0, description="for studies at equal time: decay and stop by the clock"
+    )
+    model: ModelRecipe = ModelRecipe()
+    data: DataRecipe = DataRecipe()
+    optim: OptimRecipe = OptimRecipe()
+
+    @property
+    def fingerprint(self) -> str:
+        """Sha256 (16 hex digits) of the recipe's values, in whatever order the file has them."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load_recipe(path: Path, **changes: object) -> GipRecipe:
+    """Read a TOML recipe; a bad one raises `RecipeError` that names the file and the field."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return GipRecipe.model_validate(raw | changes)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"{path}: {error}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise RecipeError(f"{path}: {problems}") from error
