@@ -40,6 +40,8 @@ class Base:
         raw = _read_json(self.folder / "config.json")
         if raw.get("model_type") != "bert":
             raise ModelIncompatible(f"{self.name} is of type {raw.get('model_type')!r}; use a BERT-like encoder")
+        if raw.get("hidden_act", "gelu") != "gelu":
+            raise ModelIncompatible(f"{self.name} has the activation {raw['hidden_act']!r}; use an encoder with gelu")
         return EncoderConfig(**{f.name: raw[f.name] for f in fields(EncoderConfig) if f.name in raw})
 
     def model(self, seed: int, **config: Any) -> GuardModel:  # noqa: ANN401

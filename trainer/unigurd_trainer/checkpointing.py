@@ -47,27 +47,39 @@ def save_state(folder: Path, model: GuardModel, optimizer: torch.optim.Optimizer
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, fresh / "model.safetensors")
     save_file(_moments(optimizer) | {"rng": torch.get_rng_state()}, fresh / "optimizer.safetensors")
     (fresh / "progress.json").write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
+    if final.exists():  # else the last save was cut off between its renames, and `old` is the only whole state
+        shutil.rmtree(old, ignore_errors=True)
         os.replace(final, old)
     os.replace(fresh, final)
 
 
 def load_state(folder: Path, model: GuardModel, optimizer: torch.optim.Optimizer, recipe: str) -> Progress:
     """Restore the state of `folder` if there is one; a state of another recipe raises `RecipeError`."""
-    state = next(
-        (path for path in (folder / "state", folder / "state.old") if (path / "progress.json").is_file()), None
-    )
+    progress = require_recipe(folder, recipe)
+    state = _find_state(folder)
     if state is None:
-        return Progress(recipe=recipe)
-    progress = Progress(**json.loads((state / "progress.json").read_text(encoding="utf-8")))
-    if progress.recipe != recipe:
-        raise RecipeError(f"{state} belongs to recipe {progress.recipe}, not {recipe}; choose another output folder")
+        return progress
     model.load_state_dict(load_file(state / "model.safetensors"))
     tensors = load_file(state / "optimizer.safetensors")
     torch.set_rng_state(tensors.pop("rng"))
     _restore(optimizer, tensors)
     return progress
+
+
+def require_recipe(folder: Path, recipe: str) -> Progress:
+    """Read how far the run in `folder` is, without loading it; a state of another recipe raises `RecipeError`."""
+    state = _find_state(folder)
+    if state is None:
+        return Progress(recipe=recipe)
+    progress = Progress(**json.loads((state / "progress.json").read_text(encoding="utf-8")))
+    if progress.recipe != recipe:
+        raise RecipeError(f"{state} belongs to recipe {progress.recipe}, not {recipe}; choose another output folder")
+    return progress
+
+
+def _find_state(folder: Path) -> Path | None:
+    states = (folder / "state", folder / "state.old")
+    return next((path for path in states if (path / "progress.json").is_file()), None)
 
 
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -10,9 +10,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from unigurd_sdk.errors import UnigurdError
+from unigurd_trainer import measure_cli
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, evaluate and export guards.")
 console = Console(stderr=True)
@@ -58,6 +60,9 @@ def gip(
     console.print_json(json.dumps(result))
 
 
+measure_cli.register(app)
+
+
 def _show(bar: Progress, task: TaskID, record: dict[str, Any]) -> None:
     if "verdict_loss" in record:
         text = f"loss {record['verdict_loss']:.3f}, {record['examples_per_second']:.0f} examples/s"
@@ -78,5 +83,5 @@ def main() -> None:
     try:
         app()
     except UnigurdError as error:
-        console.print(f"[red]error:[/red] {error}", highlight=False)
+        console.print("[red]error:[/red]", escape(str(error)), highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from unigurd_trainer.mixture import Mixture, MixtureSettings, trainable_intents,
 from unigurd_trainer.rows import Behaviour, ConditionedRow, IntentRow, PoolRow
 from unigurd_trainer.skeletons import Skeleton
 
-__all__ = ["Corpus"]
+__all__ = ["Corpus", "data_hash"]
 
 OFF_TOPIC_SOURCES = frozenset({"medquad"})
 """Intent data without behaviours, whose prompts serve as off-topic texts beside chat."""
@@ -75,3 +76,13 @@ class Corpus:
         """Return the training stream."""
         composer = self.composer(seed=seed, settings=compose)
         return Mixture(composer, self.conditioned, self.pool, self.policies, self.holdout, seed=seed, settings=settings)
+
+
+def data_hash(data: Path) -> str:
+    """Sha256 (16 hex digits) over the names and contents of the training files; `dev` is not one of them."""
+    digest = hashlib.sha256()
+    folders = ("pool", "intents", "gip", "policies", "sdg")
+    for path in sorted(p for folder in folders for p in (data / folder).glob("*") if p.is_file()):
+        digest.update(path.relative_to(data).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections.abc import Callable
@@ -17,9 +16,9 @@ from safetensors.torch import load_file
 from unigurd_sdk.nn.model import GuardModel
 from unigurd_trainer.base import find_base
 from unigurd_trainer.batching import Collator
-from unigurd_trainer.checkpointing import Progress
+from unigurd_trainer.checkpointing import Progress, require_recipe
 from unigurd_trainer.compose import ComposeSettings
-from unigurd_trainer.corpus import Corpus
+from unigurd_trainer.corpus import Corpus, data_hash
 from unigurd_trainer.evalsets import build_evaluation_sets
 from unigurd_trainer.loop import Setup, train
 from unigurd_trainer.mixture import MixtureSettings
@@ -30,9 +29,13 @@ Observe = Callable[[dict[str, Any]], None]
 
 
 def run(recipe: GipRecipe, data: Path, out: Path, observe: Observe = lambda record: None) -> dict[str, Any]:
-    """Train by the recipe, or resume; returns what is written to `out`/result.json."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Train by the recipe, or resume; returns what is written to `out`/result.json.
+
+    Before anything is written, a folder of another recipe raises `RecipeError`, and unusable data `DataError`.
+    """
+    require_recipe(out, recipe.fingerprint)
     setup = prepare(recipe, data, out)
+    out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(recipe.model_dump_json(indent=1), encoding="utf-8")
     progress = train(setup, observe)
     result = describe(recipe, data, progress)
@@ -45,7 +48,7 @@ def prepare(recipe: GipRecipe, data: Path, out: Path) -> Setup:
     corpus = Corpus.read(data, holdout_seed=recipe.data.holdout_seed)
     model, collate = build(recipe)
     sets = build_evaluation_sets(corpus, corpus.holdout, recipe.seed, max_rows=recipe.validation_rows)
-    settings = MixtureSettings(shares=recipe.data.shares, texts=recipe.data.texts)
+    settings = MixtureSettings(shares=recipe.data.shares, texts=recipe.data.texts, augment=recipe.data.augment)
     mixture = corpus.mixture(seed=recipe.seed, settings=settings, compose=ComposeSettings(texts=recipe.data.texts))
     validate = make_validation(collate, sets, recipe.optim.precision)
     return Setup(recipe, out, model, collate, mixture, validate)
@@ -73,14 +76,3 @@ def describe(recipe: GipRecipe, data: Path, progress: Progress) -> dict[str, Any
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
         "progress": asdict(progress),
     }
-
-
-def data_hash(data: Path) -> str:
-    """Sha256 (16 hex digits) over the names and contents of the training files; `dev` is not one of them."""
-    digest = hashlib.sha256()
-    for path in sorted(
-        p for folder in ("pool", "intents", "gip", "policies", "sdg") for p in (data / folder).glob("*")
-    ):
-        digest.update(path.relative_to(data).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]

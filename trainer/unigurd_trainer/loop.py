@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -111,7 +113,8 @@ def judge(setup: Setup, progress: Progress, log: Log) -> None:
         progress.best, progress.best_step, progress.stale = scores["score"], progress.step, 0
         progress.scores = scores
         weights = {key: value.contiguous() for key, value in setup.model.state_dict().items()}
-        save_file(weights, setup.out / "best.safetensors")
+        save_file(weights, setup.out / "best.new.safetensors")
+        os.replace(setup.out / "best.new.safetensors", setup.out / "best.safetensors")
     log.record({"step": progress.step, "examples": progress.examples, "seconds": progress.seconds} | scores)
 
 
@@ -127,7 +130,7 @@ def schedule(recipe: GipRecipe, progress: Progress) -> float:
     if recipe.max_seconds is not None:
         done = max(done, progress.seconds / recipe.max_seconds)
     if done < recipe.optim.warmup:
-        return max(done, 1 / recipe.steps) / recipe.optim.warmup
+        return min(max(done, 1 / recipe.steps) / recipe.optim.warmup, 1.0)
     part = (done - recipe.optim.warmup) / max(1 - recipe.optim.warmup, 1e-9)
     return 0.1 + 0.45 * (1 + math.cos(math.pi * min(part, 1.0)))
 
@@ -176,6 +179,9 @@ class Log:
 
     def __init__(self, path: Path, observe: Callable[[dict[str, Any]], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.read_bytes().endswith(b"\n"):  # cut off by a kill: do not write on in that line
+            with path.open("a", encoding="utf-8") as file:
+                file.write("\n")
         self.path, self.observe = path, observe
 
     def write(self, progress: Progress, batch: Batch, losses: Losses) -> None:
@@ -202,9 +208,7 @@ class Log:
 
 
 def read_log(path: Path) -> Iterator[dict[str, Any]]:
-    """Read the records of a log; a half-written last line (a kill) is left out."""
+    """Read the records of a log; half-written lines (a kill) are left out."""
     for line in path.read_text(encoding="utf-8").splitlines():
-        try:
+        with suppress(ValueError):
             yield json.loads(line)
-        except ValueError:
-            return

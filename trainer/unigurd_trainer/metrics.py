@@ -135,11 +135,10 @@ def nll(labels: Labels, logits: Scores, temperature: float = 1.0) -> float:
 
 
 def best_threshold(labels: Labels, scores: Scores, most_fpr: float = 1.0) -> tuple[float, float]:
-    """Return the threshold with the best F1 among those that flag at most a share `most_fpr` of the safe texts, and
-    its F1.
+    """Return the threshold with the best F1 and that F1; at most a share `most_fpr` of the safe texts may be flagged.
 
-    It lies halfway between neighbouring scores; ties go to the higher one. (1, 0) if no such threshold flags an
-    unsafe text.
+    It lies halfway between neighbouring scores; ties go to the higher one. Where no such threshold flags an unsafe
+    text, the answer is (1, 0).
     """
     order = np.argsort(-scores, kind="stable")
     ranked, truth = scores[order], labels[order]

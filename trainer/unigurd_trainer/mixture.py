@@ -34,6 +34,9 @@ __all__ = [
     "written_example",
 ]
 
+FORM_DOMAINS = frozenset({"chat", "language", "style", "writing"})
+"""Domains whose policies may be about how a text is written; changing its form could change its label."""
+
 Row = TypeVar("Row", ConditionedRow, PoolRow, IntentRow)
 
 
@@ -64,7 +67,7 @@ class MixtureSettings:
     )  # fmt: skip
     texts: int = 16
     chat_policies: frozenset[str] = frozenset({"prompt-injection", "safety", "toxicity", "hate", "harassment"})
-    chat_share: float = 0.1
+    chat_share: float = 0.2
     drop_lists: float = 0.25
     document_as_user: float = 0.25
     augment: float = 0.0
@@ -136,9 +139,11 @@ class Mixture:
 
     def _conditioned(self, rng: random.Random, number: int) -> Episode:
         name, rows = self._deck.deal(number)
-        examples = [self._shown(rng, written_example(row)) for row in rows]
+        policy = self._policies[name]
+        change = self.settings.augment if policy.domain not in FORM_DOMAINS else 0.0
+        examples = [self._shown(rng, written_example(row), change) for row in rows]
         rng.shuffle(examples)
-        return Episode(self._varied(rng, self._policies[name]), tuple(examples), "conditioned")
+        return Episode(self._varied(rng, policy), tuple(examples), "conditioned")
 
     def _public(self, rng: random.Random) -> Episode:
         shares = {name: share for name, share in self.settings.pool_shares.items() if name in self._urn.policies}
@@ -148,7 +153,7 @@ class Mixture:
         chat = self._urn.draw_chat(rng, int(chat_count) + (rng.random() < chat_count % 1))
         safe = self._urn.draw(rng, name, 0, half - len(chat)) + chat
         rows = self._urn.draw(rng, name, 1, half) + safe
-        examples = [self._shown(rng, public_example(row)) for row in rows]
+        examples = [self._shown(rng, public_example(row), self.settings.augment) for row in rows]
         rng.shuffle(examples)
         return Episode(self._varied(rng, self._policies[name]), tuple(examples), "pool")
 
@@ -181,10 +186,10 @@ class Mixture:
             rng.shuffle(lines)
         return policy.model_copy(update={name: tuple(lines) for name, lines in lists.items()})
 
-    def _shown(self, rng: random.Random, example: Example) -> Example:
+    def _shown(self, rng: random.Random, example: Example, change: float) -> Example:
         if example.role == "document" and rng.random() < self.settings.document_as_user:
             example = replace(example, role="user")
-        if rng.random() < self.settings.augment:
+        if rng.random() < change:
             return replace(example, text=augment(example.text, rng))
         return example
 

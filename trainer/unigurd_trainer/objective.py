@@ -38,8 +38,8 @@ def autocast(precision: str, device: str = "cpu") -> AbstractContextManager[obje
 def forward(model: GuardModel, batch: Batch) -> Iterator[tuple[TextBucket, Tensor, Tensor | None]]:
     """Score the batch: for each bucket its logits [B] and line log-weights [B, 1 + L] (None for ``full``)."""
     if model.config.interaction == "full":
-        for bucket in batch.texts:
-            yield bucket, model.score_full(*joint_rows(batch, bucket)), None
+        scores = model.score_full([joint_rows(batch, bucket) for bucket in batch.texts])
+        yield from ((bucket, logits, None) for bucket, logits in zip(batch.texts, scores, strict=True))
         return
     policies, texts = _encode(model, batch)
     for bucket, states in zip(batch.texts, texts, strict=True):

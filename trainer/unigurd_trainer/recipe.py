@@ -45,6 +45,7 @@ class DataRecipe(_Strict):
     texts: int = Field(default=16, gt=1)
     max_text: int = Field(default=192, ge=16, description="tokens; longer training texts are cut, checks never are")
     max_line: int = Field(default=64, ge=8, description="tokens; longer policy lines become several")
+    augment: float = Field(default=0.2, ge=0, le=1, description="share of written texts that are changed lightly")
     holdout_seed: int = 0
 
     @property
@@ -100,7 +101,7 @@ def load_recipe(path: Path, **changes: object) -> GipRecipe:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         return GipRecipe.model_validate(raw | changes)
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"{path}: {error}") from error
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -56,14 +57,20 @@ def _rows(bucket: TextBucket, logits: torch.Tensor, start: int) -> tuple[NDArray
 def make_validation(
     collate: Collator, sets: Mapping[str, Sequence[Episode]], precision: str = "bf16"
 ) -> Callable[[GuardModel], dict[str, float]]:
-    """Build a validation: AUC over all rows and mean AUC per policy of each set; ``score`` is their mean."""
+    """Build a validation: AUC over all rows and mean AUC per policy of each set; ``score`` is their mean.
+
+    What cannot be measured (a set without texts, or with one class only) is left out.
+    """
 
     def validate(model: GuardModel) -> dict[str, float]:
         scores: dict[str, float] = {}
         for name, episodes in sets.items():
+            if not episodes:
+                continue
             scored = score_episodes(model, collate, episodes, precision=precision)
             scores[f"{name}/auc"] = round(auc(scored.labels, scored.logits), 4)
             scores[f"{name}/policy_auc"] = round(mean_auc(scored.groups()), 4)
+        scores = {name: value for name, value in scores.items() if not math.isnan(value)}
         scores["score"] = round(float(np.mean([v for k, v in scores.items() if k.endswith("/auc")])), 4)
         return scores
 

@@ -16,9 +16,14 @@ MINORITY = 0.05
 TEMPER = 0.7
 """Exponent of the size of a source: below one, small sources are drawn more often than their size asks."""
 
+INSTRUCTIONS = frozenset(
+    {"gpteacher", "ifeval_prompts", "mt_bench_vicuna", "oasst_eval_prompts", "self_instruct", "ultrachat_prompts"}
+)
+"""Sources of ordinary instructions, safe under their own policy and presumed safe, like chat, under the others."""
+
 
 class Urn:
-    """Labelled rows by policy and label, and unlabelled chat.
+    """Labelled rows by policy and label, and chat: unlabelled rows and ordinary instructions.
 
     Rows are left out where their language has (nearly) only one label under their policy.
 
@@ -34,9 +39,9 @@ class Urn:
         rows = tuple(rows)
         telling = _telling_languages(rows)
         for row in rows:
-            if row.label is None:
+            if row.label is None or (row.label == 0 and row.source in INSTRUCTIONS):
                 self.chat.append(row)
-            elif (row.policy, row.lang) not in telling:
+            if row.label is not None and (row.policy, row.lang) not in telling:
                 self._rows[row.policy, row.label][row.source].append(row)
 
     @property

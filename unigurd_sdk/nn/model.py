@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from unigurd_sdk.errors import ModelIncompatible
 from unigurd_sdk.nn.encoder import Encoder, EncoderConfig, Prefix, Segments, mean_pool
 from unigurd_sdk.nn.head import HeadConfig, LineStates, VoteHead
 
@@ -125,10 +126,10 @@ class GuardModel(nn.Module):
         keys, values = (tuple(x[index].flatten(1, 2) for x in side) for side in (encoded.keys, encoded.values))
         return unit_pool(encoded.hidden, mask), Prefix(keys, values, tokens)
 
-    def score_full(self, input_ids: Tensor, mask: Tensor) -> Tensor:
-        """Logits [B] of policy and text in one sequence [B, S] (interaction ``full`` only)."""
-        hidden = self.bert(Segments(input_ids, mask, TEXT_TYPE)).hidden
-        return self.head(mean_pool(hidden, mask)).squeeze(-1)  # type: ignore[no-any-return]
+    def score_full(self, rows: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+        """Logits [B] of buckets (ids, mask) of policy and text in one sequence [B, S] (interaction ``full`` only)."""
+        hidden = self.bert.packed([Segments(*bucket, TEXT_TYPE) for bucket in rows])
+        return [self.head(mean_pool(states, mask)).squeeze(-1) for states, (_, mask) in zip(hidden, rows, strict=True)]
 
 
 def unit_pool(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -147,12 +148,13 @@ def load_base(model: GuardModel, weights: dict[str, Tensor]) -> None:
     """Load a Hugging Face BERT into the encoder; the text's token type starts as a copy of the policy's.
 
     The copy keeps texts and policy lines in one embedding space at the start (sentence encoders only know type 0).
+    Raises `ModelIncompatible` that names the weights which are missing.
     """
     wanted = model.bert.state_dict()
     named = {key.removeprefix("bert."): value for key, value in weights.items()}
     missing = sorted(set(wanted) - set(named))
     if missing:
-        raise KeyError(f"the base encoder has no {', '.join(missing[:3])}; it must be BERT-like")
+        raise ModelIncompatible(f"the base encoder has no {', '.join(missing[:3])}; use a BERT-like encoder")
     types = named["embeddings.token_type_embeddings.weight"].clone()
     types[TEXT_TYPE] = types[POLICY_TYPE]
     model.bert.load_state_dict({key: named[key] for key in wanted} | {"embeddings.token_type_embeddings.weight": types})
