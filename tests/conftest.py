@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ WORDS = (
     "query response document user please about my tell me now no only asking for zebra stripes hate kind tax vat"
 ).split()
 VOCABULARY = (*SPECIALS, *CHARACTERS, *("##" + c for c in CHARACTERS), *WORDS, *":.,!?[]<>/-'\"")
-SIZES = {
+SIZES: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unigurd_sdk.policy import Policy
+from unigurd_sdk.policy import Policy, PolicyExample
 from unigurd_sdk.template import ROLES, Line, Polarity, policy_lines, split_sentences, text_prefix
 
 
@@ -25,7 +25,9 @@ def test_a_policy_is_its_description_then_what_it_allows_then_what_it_disallows(
 
 
 def test_only_what_is_judged_is_read():
-    one = Policy(name="a", title="x", domain="y", description="No cats.", examples=[{"text": "t", "label": "safe"}])
+    one = Policy(
+        name="a", title="x", domain="y", description="No cats.", examples=[PolicyExample(text="t", label="safe")]
+    )
     assert policy_lines(one) == policy_lines(Policy(name="b", description="No cats."))
 
 
@@ -60,7 +62,8 @@ def test_a_text_without_words_still_is_a_line(text):
 
 def test_splitting_loses_no_word():
     text = "First rule. Second (rule): a; b, c!\n - Third\n\n2) Fourth? Fifth \u2026 Sixth"
-    assert " ".join(split_sentences(text)).split() == "First rule. Second (rule): a; b, c! Third Fourth? Fifth \u2026 Sixth".split()
+    words = "First rule. Second (rule): a; b, c! Third Fourth? Fifth \u2026 Sixth"
+    assert " ".join(split_sentences(text)) == words
 
 
 def test_every_role_has_its_own_marker():

@@ -170,7 +170,7 @@ def test_public_episodes_are_balanced_and_stay_under_their_policy():
     assert 0.45 < labels[1] / labels.total() < 0.55
 
 
-def test_chat_is_presumed_safe_at_a_low_rate_where_asked():
+def test_chat_is_presumed_safe_for_a_part_of_the_texts_where_asked():
     one = only("pool", pool_shares={"hate": 1.0, "prompt-injection": 1.0}, chat_policies=frozenset({"hate"}))
     found: Counter[str] = Counter()
     total: Counter[str] = Counter()
@@ -181,7 +181,7 @@ def test_chat_is_presumed_safe_at_a_low_rate_where_asked():
         found[episode.policy.name] += len(chat)
         total[episode.policy.name] += len(episode.examples)
     assert found["prompt-injection"] == 0
-    assert 0.05 < found["hate"] / total["hate"] < 0.15
+    assert 0.1 < found["hate"] / total["hate"] < 0.25
 
 
 def test_cross_episodes_have_texts_of_other_policies_as_safe_ones():

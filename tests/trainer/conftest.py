@@ -1,0 +1,156 @@
+"""Small things to train on: a recipe on the tiny base, episodes that can be learned, and a data folder in miniature."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from itertools import product
+from typing import Any
+
+import pytest
+
+DOMAINS = {  # the last one is held out as a domain
+    "home": "lamp door oven sofa window carpet kettle mirror".split(),
+    "bank": "loan card account transfer cheque branch interest deposit".split(),
+    "car": "brake wheel engine tyre horn clutch bonnet seat".split(),
+    "travel": "hotel flight passport luggage visa ferry cruise airport".split(),
+}
+FRAMES = ("tell me about my {}", "{} please", "no {} now", "asking for {}", "my {} only", "about {}")
+SKELETONS = (
+    ("ban", "No {disallowed}.", {"disallowed": "semicolons"}, "allowed"),
+    ("scope", "Only {allowed}.", {"allowed": "semicolons"}, "disallowed"),
+    ("mixed", "Only {allowed}, no {disallowed}.", dict.fromkeys(("allowed", "disallowed"), "semicolons"), "allowed"),
+)
+
+
+class Toy:
+    """Episodes whose policy lists one word on each side; a text is about one of the two."""
+
+    def __init__(self, texts=8, stop_at=None):
+        self.texts, self.stop_at = texts, stop_at
+        self.asked: list[int] = []
+
+    def episode(self, index):
+        from unigurd_sdk.policy import Policy
+        from unigurd_trainer.rows import Episode, Example
+
+        self.asked.append(index)
+        if index == self.stop_at:
+            raise KeyboardInterrupt
+        rng = random.Random(f"toy:{index}")
+        sides = rng.sample(DOMAINS["home"], 2)
+        policy = Policy(name="toy", description="No such thing.", allowed=sides[:1], disallowed=sides[1:])
+        labels = [n % 2 for n in range(self.texts)]
+        rows = [Example(rng.choice(FRAMES).format(sides[x]), x, "toy", "MIT", matched=x) for x in labels]
+        return Episode(policy, tuple(rows), "composed")
+
+
+@pytest.fixture(scope="session")
+def toy():
+    return Toy
+
+
+@pytest.fixture
+def one_thread():
+    """Sums of floats are the same every time on one thread."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(tiny_base):
+    """Build recipes: `tiny_recipe(steps=3, optim={...})` on a mapping of small defaults."""
+
+    def make(**changes):
+        from unigurd_trainer.recipe import GipRecipe
+
+        values: dict[str, Any] = {
+            "name": "tiny", "steps": 4, "episodes": 2, "validate_every": 100, "validation_rows": 32,
+            "model": {"base": str(tiny_base), "head_size": 24, "policy_blocks": 1, "decision_blocks": 1},
+            "data": {"texts": 8, "max_text": 32, "max_line": 16},
+            "optim": {"precision": "fp32"},
+        }  # fmt: skip
+        for key, change in changes.items():
+            values[key] = {**values[key], **change} if isinstance(values.get(key), dict) else change
+        return GipRecipe.model_validate(values)
+
+    return make
+
+
+@pytest.fixture
+def make_setup(tiny_recipe, tmp_path):
+    """Build what `train` takes: `make_setup(out=..., source=..., validate=..., **recipe)`."""
+
+    def make(out=None, source=None, validate=lambda model: {"score": 0.5}, **changes):
+        from unigurd_trainer.gip import build
+        from unigurd_trainer.loop import Setup
+
+        recipe = tiny_recipe(**changes)
+        model, collate = build(recipe)
+        return Setup(recipe, out or tmp_path / "out", model, collate, source or Toy(), validate)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory):
+    """A data folder as its README describes it, with something for every evaluation set but no benchmark."""
+    data = tmp_path_factory.mktemp("data")
+    for name, rows in (
+        ("gip/behaviours.jsonl", _behaviours()),
+        ("intents/clinc150.jsonl.gz", _intents()),
+        ("policies/written.jsonl", [{"name": n, "description": f"No {n}."} for n in ("tax", "vat", "hate")]),
+        ("sdg/written.jsonl", _written()),
+        ("pool/hate.jsonl.gz", _pool()),
+    ):
+        _write(data / name, rows)
+    fields = {"forms": ["gerund", "noun", "clause", "bullet"], "min_items": 1, "max_items": 3}
+    skeletons = [
+        {"id": kind, "kind": kind, "text": text, "join": join, "unlisted": unlisted, **fields}
+        for kind, text, join, unlisted in SKELETONS
+    ]
+    (data / "gip" / "skeletons.json").write_text(json.dumps({"skeletons": skeletons}), encoding="utf-8")
+    return data
+
+
+def _write(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    opened = gzip.open(path, "wt", encoding="utf-8") if path.suffix == ".gz" else path.open("w", encoding="utf-8")
+    with opened as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def _behaviours():
+    for domain, words in DOMAINS.items():
+        for word in words:
+            phrasings = [f"asking for {word}", word, f"my {word}", f"{word} now"]
+            place = {"source": "clinc150", "domain": domain, "intent": word}
+            yield place | {"behaviours": phrasings, "groups": [word], "topic": domain, "usable": True}
+
+
+def _intents():
+    for domain, words in DOMAINS.items():
+        for word, frame, split in product(words, FRAMES, ("train", "test")):
+            place = {"intent": word, "domain": domain, "source": "clinc150", "split": split}
+            yield place | {"text": f"{frame.format(word)} {split}"}
+
+
+def _written():
+    for policy, seen in (("tax", "seen"), ("vat", "unseen")):
+        for number, (word, label) in enumerate(product(DOMAINS["bank"] + DOMAINS["car"][:4], ("safe", "unsafe"))):
+            row = {"policy": policy, "text": f"{('my', 'no')[label == 'safe']} {policy} {word}", "label": label}
+            split = "dev" if number < 8 else "train"
+            yield row | {"kind": "direct", "group": f"{policy}/{word}", "split": split, "policy_split": seen}
+
+
+def _pool():
+    kinds = (("unsafe", "hate", "hate"), ("safe", "hate", "kind"), ("", "", "zebra stripes"))
+    words = [*DOMAINS["home"], *DOMAINS["travel"]]
+    for split, (label, policy, opening), word in product(("train", "dev"), kinds, words):
+        row = {"text": f"{opening} {word} {split}", "label": label, "policy": policy}
+        yield row | {"category": "", "source": "toy", "lang": "en", "split": split}

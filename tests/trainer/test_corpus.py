@@ -1,0 +1,32 @@
+"""The corpus: a data folder read once, and the hash that says which data a run saw."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from unigurd_trainer.corpus import data_hash
+
+
+@pytest.fixture
+def data(tiny_data, tmp_path):
+    """A copy that a test may change."""
+    return shutil.copytree(tiny_data, tmp_path / "data")
+
+
+def test_the_data_hash_is_of_names_and_contents(data, tmp_path):
+    before = data_hash(data)
+    assert before == data_hash(shutil.copytree(data, tmp_path / "copy"))
+    (data / "sdg" / "more.jsonl").write_text("")
+    more = data_hash(data)
+    (data / "sdg" / "more.jsonl").write_text("{}")
+    assert len({before, more, data_hash(data)}) == 3
+
+
+def test_benchmarks_and_folders_are_not_part_of_the_data_hash(data):
+    before = data_hash(data)
+    (data / "dev").mkdir()
+    (data / "dev" / "bench.jsonl").write_text("{}")
+    (data / "sdg" / "drafts").mkdir()
+    assert data_hash(data) == before
