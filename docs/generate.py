@@ -6,6 +6,7 @@ written and the exit status is 1 if a part is out of date.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).resolve().parent
+RESULTS = DOCS / "results" / "uniguard.json"
 PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -31,7 +33,37 @@ def policy_table() -> str:
     return "\n".join(["| name | title |", "| --- | --- |", *rows]) + "\n"
 
 
-PARTS: Mapping[str, Callable[[], str]] = {"cli": cli_reference, "policies": policy_table}
+def trainer_reference() -> str:
+    """Describe every command of `unigurd-train`."""
+    from unigurd_trainer.cli import app
+
+    return "\n".join(_command_section(path, command) for path, command in commands(app, "unigurd-train"))
+
+
+def results_summary() -> str:
+    """Show the main measures of the bundled checkpoint, as `unigurd-train evaluate` wrote them."""
+    columns = ("rows", "f1", "precision", "recall", "fpr", "auc")
+    lines = [
+        "| set | rows | F1 | precision | recall | FPR | AUC |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, row in json.loads(RESULTS.read_text(encoding="utf-8"))["sets"].items():
+        lines.append(f"| {name} | {' | '.join(_number(row[column]) for column in columns)} |")
+    return "\n".join(lines) + "\n"
+
+
+def results_table() -> str:
+    """Show all measures of the bundled checkpoint."""
+    return RESULTS.with_suffix(".md").read_text(encoding="utf-8")
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "cli": cli_reference,
+    "policies": policy_table,
+    "results": results_table,
+    "results-summary": results_summary,
+    "trainer": trainer_reference,
+}
 
 
 def commands(app: Any, program: str = "unigurd") -> Iterator[tuple[str, Any]]:  # noqa: ANN401
@@ -49,7 +81,7 @@ def rendered(text: str) -> str:
 def main(arguments: list[str]) -> int:
     """Write, or with ``--check`` compare, every page that has a generated part."""
     stale = []
-    for page in sorted(DOCS.rglob("*.md")):
+    for page in (DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))):
         before = page.read_text(encoding="utf-8")
         after = rendered(before)
         if after != before:
@@ -82,6 +114,10 @@ def _parameter_row(parameter: Any) -> str:  # noqa: ANN401
         names = [name.upper() for name in names]
     meaning = _plain(parameter.help or "").replace("|", "\\|")
     return f"| {', '.join(f'`{name}`' for name in names)} | {meaning} |"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}"
 
 
 def _plain(text: str) -> str:

@@ -96,3 +96,32 @@ def make_model(tiny_base):
         return model.eval()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint(make_model, tiny_tokenizer_file, tmp_path_factory):
+    """Export tiny guards with a trained head: the folder of `make_checkpoint(precision)`, made once each.
+
+    It is shared, so a test that changes files does so in a copy.
+    """
+    pytest.importorskip("onnx")
+    made: dict[str, Any] = {}
+
+    def make(precision="fp32"):
+        from unigurd_sdk.manifest import Manifest
+        from unigurd_trainer.export import export
+
+        if precision not in made:
+            made[precision] = tmp_path_factory.mktemp(f"tiny-{precision}")
+            lengths = {"max_length": 32, "line_length": 16, "overlap": 8}
+            manifest = Manifest(name="tiny", interaction="lines-read", base_model="none", base_licence="MIT", **lengths)
+            export(make_model(trained=True), tiny_tokenizer_file, made[precision], manifest, precision)
+        return made[precision]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(make_checkpoint):
+    """A checkpoint folder of the tiny guard in float32, with ONNX and torch weights."""
+    return make_checkpoint("fp32")

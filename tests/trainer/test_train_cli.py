@@ -115,7 +115,7 @@ def test_help_names_the_command_and_its_settings(command):
 
 def wait_for_step(state, step, process):
     """Wait until a saved state has this step; the process must still be running."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if json.loads((state / "progress.json").read_text())["step"] >= step:

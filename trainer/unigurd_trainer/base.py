@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from unigurd_sdk.errors import MissingExtra, ModelCorrupt, ModelIncompatible
+from unigurd_sdk.errors import MissingExtra, ModelCorrupt, ModelIncompatible, ModelNotFound
 from unigurd_sdk.nn.encoder import EncoderConfig
 from unigurd_sdk.nn.model import GuardModel, ModelConfig, load_base
 from unigurd_sdk.tokenizer import GuardTokenizer
@@ -65,9 +65,19 @@ def find_base(name: str, revision: str | None = None) -> Base:
         if spec is None or spec.origin is None:
             raise MissingExtra(package, extra="trainer", purpose=f"The base encoder {name}")
         return Base(name, Path(spec.origin).parent / inner)
-    from huggingface_hub import snapshot_download
+    return Base(name, _download(name, revision))
 
-    return Base(name, Path(snapshot_download(name, revision=revision, allow_patterns=_FILES)))
+
+def _download(name: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    transport: type[Exception] = HfHubHTTPError.__bases__[0]
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=_FILES))
+    except (OSError, HFValidationError, transport) as error:
+        hint = f"It is no folder with {', '.join(_FILES)}, and the hub answers with {type(error).__name__}."
+        raise ModelNotFound(name, looked_in=(name, "Hugging Face Hub"), hint=hint) from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from unigurd_sdk.policy import Policy
-from unigurd_sdk.template import Polarity, policy_lines, text_prefix
+from unigurd_sdk.segments import Segmenter
+from unigurd_sdk.template import Polarity, policy_lines
 from unigurd_sdk.tokenizer import GuardTokenizer, pad_rows
 from unigurd_trainer.rows import Episode, Example
 
@@ -86,7 +87,8 @@ class Collator:
     """Turns episodes into a `Batch`; texts over `max_text` tokens are cut (in training only; a check never cuts)."""
 
     def __init__(self, tokenizer: GuardTokenizer, *, max_text: int = 256, max_line: int = 64) -> None:
-        self.tokenizer, self.max_text, self.max_line = tokenizer, max_text, max_line
+        self.tokenizer, self.max_line = tokenizer, max_line
+        self._segmenter = Segmenter(tokenizer, max_text, overlap=0)
         self._line_ids = lru_cache(maxsize=200_000)(self._encode_line)
 
     def __call__(self, episodes: Sequence[Episode]) -> Batch:
@@ -120,10 +122,8 @@ class Collator:
             )
 
     def text_ids(self, example: Example) -> tuple[int, ...]:
-        """Render and encode a text with its role marker, cut to `max_text` tokens."""
-        prefix = self.tokenizer.encode(text_prefix(example.role, example.prompt)).ids[-self.max_text // 3 :]
-        ids = prefix + self.tokenizer.encode(example.text).ids
-        return tuple(self.tokenizer.wrap(ids[: self.max_text - 2]))
+        """Encode a text as a check would, but only its first window of `max_text` tokens."""
+        return tuple(self._segmenter.cut(example.text, example.role, example.prompt).ids[0])
 
     def _render(self, policy: Policy) -> _Rendered:
         lines = policy_lines(policy)

@@ -11,8 +11,8 @@ from unigurd_sdk.checkpoint import Checkpoint
 from unigurd_sdk.manifest import Manifest
 from unigurd_trainer.errors import DataError
 
-INTERIM = """**Interim checkpoint.** Trained with the classification loss only; later versions add the other losses of the
-paper, merging and more data. Expect better ones under the same name.
+INTERIM = """**Interim checkpoint.** Trained with the classification loss only; later versions add the other losses of
+the paper, merging and more data. Expect better ones under the same name.
 """
 
 USE = """```python
@@ -23,7 +23,7 @@ print(guard.check("How much of my car can I deduct this year?", policy="tax"))
 ```
 """
 
-LIMITS = """- English. Other languages are read by the same vocabulary but were hardly trained; see the multilingual rows.
+LIMITS = """- English. Other languages are read by the same vocabulary but were hardly trained: see the multilingual rows.
 - Emoji and rare scripts that the vocabulary lacks are read as unknown tokens.
 - Policies about form (capital letters, word counts, numbers) are beyond it: it reads meaning.
 - A score is calibrated on the calibration half of the validation data, not on your traffic.
@@ -54,8 +54,8 @@ def card(manifest: Manifest, table: str, measured: Mapping[str, Any]) -> str:
         INTERIM if manifest.interim else "",
         USE.format(name=manifest.name),
         "## Results\n",
-        f"On rows that neither training nor calibration saw (calibration took the other half of `pool-dev` and `sdg-dev`); "
-        f"data {measured['data_hash']}. A dash is what a set with one class cannot show.\n",
+        "On rows that neither training nor calibration saw (calibration took the other half of `pool-dev` and "
+        f"`sdg-dev`); data {measured['data_hash']}. A dash is what a set with one class cannot show.\n",
         table,
         "## Limits\n",
         LIMITS,

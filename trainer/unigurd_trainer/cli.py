@@ -63,6 +63,17 @@ def gip(
 measure_cli.register(app)
 
 
+@app.command()
+def card(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    results: Annotated[Path, typer.Option(help="Results file that `evaluate` wrote for this checkpoint.")],
+) -> None:
+    """Write the model card of a checkpoint from its manifest and its measured results."""
+    from unigurd_trainer.card import write_card
+
+    console.print(f"wrote {write_card(checkpoint, results)}")
+
+
 def _show(bar: Progress, task: TaskID, record: dict[str, Any]) -> None:
     if "verdict_loss" in record:
         text = f"loss {record['verdict_loss']:.3f}, {record['examples_per_second']:.0f} examples/s"

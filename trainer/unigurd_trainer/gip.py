@@ -19,6 +19,7 @@ from unigurd_trainer.batching import Collator
 from unigurd_trainer.checkpointing import Progress, require_recipe
 from unigurd_trainer.compose import ComposeSettings
 from unigurd_trainer.corpus import Corpus, data_hash
+from unigurd_trainer.errors import RecipeError
 from unigurd_trainer.evalsets import build_evaluation_sets
 from unigurd_trainer.loop import Setup, train
 from unigurd_trainer.mixture import MixtureSettings
@@ -59,6 +60,9 @@ def build(recipe: GipRecipe, weights: Path | None = None) -> tuple[GuardModel, C
     base, spec = find_base(recipe.model.base, recipe.model.revision), recipe.model
     sizes = spec.model_dump(include={"interaction", "head_size", "policy_blocks", "decision_blocks", "dropout"})
     model = base.model(recipe.seed, **sizes)
+    positions = model.config.encoder.max_position_embeddings
+    if max(recipe.data.max_text, recipe.data.max_line) > positions:
+        raise RecipeError(f"data.max_text and data.max_line must be at most {positions}, the positions of {base.name}")
     if weights is not None:
         model.load_state_dict(load_file(weights))
     return model, Collator(base.tokenizer(), max_text=recipe.data.max_text, max_line=recipe.data.max_line)

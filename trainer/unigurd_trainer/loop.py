@@ -64,6 +64,8 @@ def train(setup: Setup, observe: Callable[[dict[str, Any]], None] = lambda recor
     recipe, model = setup.recipe, setup.model
     optimizer = make_optimizer(model, recipe.optim, freeze_words=recipe.model.freeze_words)
     progress = load_state(setup.out, model, optimizer, recipe.fingerprint)
+    if progress.step == 0:
+        torch.manual_seed(recipe.seed)
     progress.runs += 1
     log = Log(setup.out / "log.jsonl", observe)
     clock = Clock(progress)
@@ -93,15 +95,23 @@ def step(setup: Setup, optimizer: torch.optim.Optimizer, progress: Progress) -> 
     with autocast(recipe.optim.precision):
         losses = objective(setup.model, batch, line_loss=recipe.optim.line_loss, smoothing=recipe.optim.smoothing)
     if not math.isfinite(losses.verdict + losses.line):
-        raise TrainerError(f"the loss is not finite at step {progress.step}; lower the rates and resume")
+        raise _diverged("loss", progress)
     optimizer.zero_grad(set_to_none=True)
     losses.total.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(setup.model.parameters(), recipe.optim.clip)
+    if not torch.nn.utils.clip_grad_norm_(setup.model.parameters(), recipe.optim.clip).isfinite():
+        raise _diverged("gradient", progress)
     optimizer.step()
     progress.step += 1
     progress.examples += batch.examples
     progress.tokens += batch.tokens
     return losses, batch
+
+
+def _diverged(what: str, progress: Progress) -> TrainerError:
+    """The state on disk is older than the step that failed, so nothing of it is lost or spoilt."""
+    return TrainerError(
+        f"The {what} is not finite at step {progress.step}. Lower the rates in the recipe and start in a new folder."
+    )
 
 
 def judge(setup: Setup, progress: Progress, log: Log) -> None:

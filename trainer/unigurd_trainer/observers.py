@@ -27,9 +27,11 @@ def tensorboard_observer(folder: Path) -> Observer:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise MissingExtra("tensorboard", extra="tensorboard") from error
-    writer = SummaryWriter(str(folder))
+    writers: list[SummaryWriter] = []  # opened at the first record, when the run is known to be the folder's own
 
     def observe(record: dict[str, Any]) -> None:
+        writer = writers[0] if writers else SummaryWriter(str(folder))
+        writers[:] = [writer]
         for key, value in record.items():
             if key != "step" and isinstance(value, int | float):
                 writer.add_scalar(key, value, record["step"])

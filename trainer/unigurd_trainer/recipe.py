@@ -28,7 +28,7 @@ class ModelRecipe(_Strict):
     base: str = "sentence-transformers/all-MiniLM-L6-v2"
     revision: str | None = None
     interaction: Interaction = "lines-read"
-    head_size: int = Field(default=192, gt=0)
+    head_size: int = Field(default=192, gt=0, multiple_of=6)
     policy_blocks: int = Field(default=2, ge=0)
     decision_blocks: int = Field(default=2, ge=0)
     dropout: float = Field(default=0.1, ge=0, lt=1)

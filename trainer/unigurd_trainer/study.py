@@ -59,7 +59,11 @@ def untrained_row(data: Path) -> tuple[str, ...]:
     sets = build_evaluation_sets(corpus, corpus.holdout, 0, max_rows=2000)
     base = find_base(_BASE)
     chosen = [e for e in sets["gip-unseen-policy"] if e.policy.allowed and e.policy.disallowed]
-    return ("gip-unseen-policy", str(len(chosen)), f"{untrained_auc(base.model(0), Collator(base.tokenizer()), chosen):.3f}")
+    return (
+        "gip-unseen-policy",
+        str(len(chosen)),
+        f"{untrained_auc(base.model(0), Collator(base.tokenizer()), chosen):.3f}",
+    )
 
 
 def untrained_auc(model: GuardModel, collate: Collator, episodes: Sequence[Episode]) -> float:
@@ -68,7 +72,7 @@ def untrained_auc(model: GuardModel, collate: Collator, episodes: Sequence[Episo
 
 
 def cost_row(interaction: Interaction) -> tuple[str, ...]:
-    """Median milliseconds of scoring one text of 32 tokens with torch, the policy encoded before where that is possible."""
+    """Median milliseconds of scoring a text of 32 tokens with torch, the policy encoded before if it can be."""
     model = find_base(_BASE).model(0, interaction=interaction).eval()
     return (interaction, *(f"{_median_ms(_check(model, lines)):.1f}" for lines in (2, 40)))
 

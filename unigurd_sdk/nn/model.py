@@ -129,7 +129,9 @@ class GuardModel(nn.Module):
     def score_full(self, rows: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
         """Logits [B] of buckets (ids, mask) of policy and text in one sequence [B, S] (interaction ``full`` only)."""
         hidden = self.bert.packed([Segments(*bucket, TEXT_TYPE) for bucket in rows])
-        return [self.head(mean_pool(states, mask)).squeeze(-1) for states, (_, mask) in zip(hidden, rows, strict=True)]
+        with torch.autocast(hidden[0].device.type, enabled=False):
+            pooled = [mean_pool(states, mask) for states, (_, mask) in zip(hidden, rows, strict=True)]
+            return [self.head(each).squeeze(-1) for each in pooled]
 
 
 def unit_pool(hidden: Tensor, mask: Tensor) -> Tensor:
