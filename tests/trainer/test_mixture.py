@@ -274,3 +274,25 @@ def test_a_language_that_gives_the_label_away_is_left_out():
     rows += [PoolRow(f"de {n}", n % 2, "hate", "", "train", "s", "MIT", lang="de") for n in range(30)]
     counts = Urn(rows).describe()
     assert (counts["pool/hate/unsafe"], counts["pool/hate/safe"]) == (15, 15)
+
+
+def test_safe_instructions_of_one_policy_are_presumed_safe_under_another():
+    rows = [PoolRow(f"ordinary task {n}", 0, "prompt-injection", "", "train", "gpteacher", "MIT") for n in range(30)]
+    unsafe = [PoolRow(f"attack {n}", 1, "prompt-injection", "", "train", "gpteacher", "MIT") for n in range(30)]
+    one = only("pool", pool=(*PUBLIC, *rows, *unsafe), pool_shares={"hate": 1.0}, chat_policies=frozenset({"hate"}))
+    borrowed = {
+        (example.text.split()[0], example.label)
+        for index in range(20)
+        for example in one.episode(index).examples
+        if example.source == "gpteacher"
+    }
+    assert borrowed == {("ordinary", 0)}
+
+
+def test_the_form_of_a_text_is_left_alone_under_a_policy_about_form():
+    about_form = {name: policy.model_copy(update={"domain": "style"}) for name, policy in POLICIES.items()}
+    kept, changed = only("conditioned", policies=about_form, augment=1.0), only("conditioned", augment=1.0)
+    known = {row.text for row in WRITTEN}
+    for one, expected in ((kept, True), (changed, False)):
+        texts = [example.text for index in range(10) for example in one.episode(index).examples]
+        assert all(text in known for text in texts) is expected

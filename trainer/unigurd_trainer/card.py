@@ -23,7 +23,7 @@ print(guard.check("How much of my car can I deduct this year?", policy="tax"))
 ```
 """
 
-LIMITS = """- English. Other languages are read by the same vocabulary but were hardly trained: see the multilingual rows.
+LIMITS = """- English. Other languages are read, but were hardly trained: see the multilingual rows.
 - Emoji and rare scripts that the vocabulary lacks are read as unknown tokens.
 - Policies about form (capital letters, word counts, numbers) are beyond it: it reads meaning.
 - A score is calibrated on the calibration half of the validation data, not on your traffic.
