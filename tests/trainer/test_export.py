@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 
 import numpy as np
@@ -20,7 +19,6 @@ from unigurd_sdk.manifest import Manifest  # noqa: E402
 from unigurd_sdk.policy import Policy  # noqa: E402
 from unigurd_sdk.runtime.onnx import OnnxRuntime  # noqa: E402
 from unigurd_sdk.runtime.torch import TorchRuntime  # noqa: E402
-from unigurd_trainer.errors import TrainerError  # noqa: E402
 from unigurd_trainer.export import export  # noqa: E402
 from unigurd_trainer.graphs import fused_graphs  # noqa: E402
 from unigurd_trainer.parity import compare, probes  # noqa: E402
@@ -203,80 +201,3 @@ def test_an_untrained_model_with_equal_tensors_exports_too(make_model, tiny_toke
 def test_operators_are_fused(make_model):
     kinds = {node.op_type for node in fused_graphs(make_model(trained=True))["text"].graph.node}
     assert {"Attention", "BiasGelu", "SkipLayerNormalization"} <= kinds
-
-
-class TestStage:
-    """From the output folder of a run to a checkpoint."""
-
-    @pytest.fixture(scope="class")
-    def finished(self, tiny_recipe, tiny_data, tmp_path_factory):
-        from unigurd_trainer import gip
-
-        out = tmp_path_factory.mktemp("run")
-        gip.run(tiny_recipe(steps=4), tiny_data, out)
-        return out
-
-    def test_the_manifest_says_where_the_weights_come_from(self, finished, tiny_data, tmp_path):
-        from unigurd_trainer.export_stage import run
-
-        exported = run(finished, tmp_path, precision="fp32", name="tiny", data=tiny_data)
-        result = json.loads((finished / "result.json").read_text())
-        manifest = Checkpoint.open(tmp_path).manifest
-        assert manifest == exported.manifest
-        assert (manifest.name, manifest.base_licence, manifest.interim) == ("tiny", "Apache-2.0", True)
-        assert (manifest.recipe_hash, manifest.data_hash) == (result["recipe_hash"], result["data_hash"])
-        assert (manifest.seed, manifest.examples_seen) == (0, result["progress"]["examples"])
-        assert manifest.trained_seconds == result["progress"]["seconds"] > 0
-        assert {"torch", "onnx", "onnxruntime", "python"} <= set(manifest.versions)
-        assert set(manifest.scores["sdg-unseen"]) == {"auc", "policy_auc"}
-        assert [source.partition(":")[0] for source in manifest.sources] == ["clinc150", "toy", "written"]
-        assert (manifest.max_length, manifest.line_length, manifest.overlap) == (64, 16, 32)  # the base reads 64
-        assert exported.training.worst < 1e-4
-
-    def test_int8_reports_what_it_costs(self, finished, tmp_path):
-        from unigurd_trainer.export_stage import run
-
-        exported = run(finished, tmp_path, interim=False)
-        assert exported.manifest.sources == ()
-        assert not exported.manifest.interim
-        assert exported.training.pairs == exported.runtimes.pairs > 100
-        assert 0 < exported.training.mean <= exported.training.worst < 0.1
-        assert "verdicts equal" in str(exported.training)
-
-    @pytest.mark.parametrize("missing", ["recipe.json", "result.json"])
-    def test_a_run_that_is_not_finished_is_refused(self, finished, tmp_path, missing):
-        from unigurd_trainer.errors import DataError
-        from unigurd_trainer.export_stage import run
-
-        copy = shutil.copytree(finished, tmp_path / "run")
-        (copy / missing).unlink()
-        with pytest.raises(DataError, match="finished") as caught:
-            run(copy, tmp_path / "out")
-        assert caught.value.file == copy / missing
-
-    def test_graphs_that_compute_something_else_are_refused(self, finished, tmp_path, monkeypatch):
-        from unigurd_trainer import export_stage
-
-        def export_other(model, *arguments):
-            with torch.no_grad():
-                model.head.valence += 1.0
-                manifest = export(model, *arguments)
-                model.head.valence -= 1.0
-            return manifest
-
-        monkeypatch.setattr(export_stage, "export", export_other)
-        with pytest.raises(TrainerError, match="do not compute"):
-            export_stage.run(finished, tmp_path, precision="fp32")
-
-    def test_the_command_writes_a_checkpoint_and_says_how_far_it_differs(self, finished, tmp_path):
-        import typer
-        from typer.testing import CliRunner
-
-        from unigurd_trainer.export_cli import register
-
-        app = typer.Typer()
-        register(app)
-        result = CliRunner().invoke(app, [str(finished), "--out", str(tmp_path / "out"), "--name", "mine"])
-        assert result.exit_code == 0, result.output
-        assert "model as trained" in " ".join(result.output.split())
-        assert Checkpoint.open(tmp_path / "out").manifest.name == "mine"

@@ -71,7 +71,7 @@ def test_another_recipe_overwrites_nothing(tiny_recipe, tiny_data, tmp_path):
     gip.run(tiny_recipe(steps=1), tiny_data, tmp_path)
     before = files(tmp_path)
     with pytest.raises(RecipeError, match="another output folder"):
-        gip.run(tiny_recipe(steps=2), tiny_data, tmp_path)
+        gip.run(tiny_recipe(steps=1, episodes=3), tiny_data, tmp_path)
     assert files(tmp_path) == before
 
 

@@ -108,8 +108,14 @@ def test_another_recipe_does_not_touch_the_folder(make_setup, tmp_path):
     train(make_setup(steps=2))
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     with pytest.raises(RecipeError, match="another output folder"):
-        train(make_setup(steps=3))
+        train(make_setup(steps=2, optim={"head_lr": 0.5}))
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+
+
+def test_a_finished_run_goes_on_if_the_recipe_asks_for_more_steps(make_setup):
+    train(make_setup(steps=2))
+    progress = train(make_setup(steps=3))
+    assert (progress.step, progress.runs) == (3, 2)
 
 
 def test_it_stops_when_patience_is_lost_and_keeps_the_best_weights(make_setup, tmp_path):

@@ -88,6 +88,20 @@ def test_the_fingerprint_changes_with_any_value(change):
     assert one.fingerprint != two.fingerprint
 
 
+@pytest.mark.parametrize("change", [{"steps": 11}, {"patience": 3}, {"validate_every": 7}, {"checkpoint_seconds": 1.0}])
+def test_a_run_may_be_resumed_with_another_length(change):
+    base = {"name": "a", "steps": 10}
+    one, two = (GipRecipe.model_validate(values) for values in (base, base | change))
+    assert one.resume_key == two.resume_key
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"episodes": 2}, {"optim": {"clip": 2.0}}, {"data": {"pool": 0.1}}])
+def test_a_run_may_not_be_resumed_with_other_training(change):
+    base = {"name": "a", "steps": 10}
+    one, two = (GipRecipe.model_validate(values) for values in (base, base | change))
+    assert one.resume_key != two.resume_key
+
+
 def test_a_recipe_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         GipRecipe(name="a", steps=1).steps = 2

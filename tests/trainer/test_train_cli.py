@@ -96,7 +96,7 @@ def test_a_bad_recipe_is_one_line_that_names_file_and_field(command, recipe_file
 def test_another_recipe_in_the_same_folder_is_refused(command, recipe_file, tiny_data, tmp_path, one_thread):
     arguments = ("--data", tiny_data, "--out", tmp_path / "out", "--threads", 1)
     assert command("gip", recipe_file(steps=1), *arguments)[0] == 0
-    code, _, err = command("gip", recipe_file(steps=2), *arguments)
+    code, _, err = command("gip", recipe_file(steps=1, episodes=3), *arguments)
     assert code == 2
     assert "another output folder" in err
 

@@ -34,7 +34,7 @@ def run(recipe: GipRecipe, data: Path, out: Path, observe: Observe = lambda reco
 
     Before anything is written, a folder of another recipe raises `RecipeError`, and unusable data `DataError`.
     """
-    require_recipe(out, recipe.fingerprint)
+    require_recipe(out, recipe.resume_key)
     setup = prepare(recipe, data, out)
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(recipe.model_dump_json(indent=1), encoding="utf-8")

@@ -63,7 +63,7 @@ def train(setup: Setup, observe: Callable[[dict[str, Any]], None] = lambda recor
     """
     recipe, model = setup.recipe, setup.model
     optimizer = make_optimizer(model, recipe.optim, freeze_words=recipe.model.freeze_words)
-    progress = load_state(setup.out, model, optimizer, recipe.fingerprint)
+    progress = load_state(setup.out, model, optimizer, recipe.resume_key)
     if progress.step == 0:
         torch.manual_seed(recipe.seed)
     progress.runs += 1

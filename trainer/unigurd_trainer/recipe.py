@@ -18,6 +18,9 @@ else:
     import tomli as tomllib
 
 
+_LENGTH = {"steps", "max_seconds", "patience", "validate_every", "validation_rows", "checkpoint_seconds"}
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -93,7 +96,16 @@ class GipRecipe(_Strict):
     @property
     def fingerprint(self) -> str:
         """Sha256 (16 hex digits) of the recipe's values, in whatever order the file has them."""
-        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
+        return _hash(self.model_dump())
+
+    @property
+    def resume_key(self) -> str:
+        """Hash of what must not change when a run resumes; how long it runs and how often it looks up may."""
+        return _hash(self.model_dump(exclude=_LENGTH))
+
+
+def _hash(values: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load_recipe(path: Path, **changes: object) -> GipRecipe:
