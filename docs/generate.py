@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,21 @@ def results_table() -> str:
     return RESULTS.with_suffix(".md").read_text(encoding="utf-8")
 
 
+def benchmark(name: str) -> str:
+    """Show the rows that a benchmark wrote to `results/<name>.json`, and the machine."""
+    measured = json.loads((RESULTS.parent / f"{name}.json").read_text(encoding="utf-8"))
+    rows, machine = measured["rows"], measured["machine"]
+    lines = [list(rows[0]), ["---:"] * len(rows[0]), *(map(_cell, row.values()) for row in rows)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    facts = ", ".join(f"{key} {value}" for key, value in machine.items())
+    return f"{table}\n\n{measured['title']}; {facts}.\n"
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
+    "bench-latency": partial(benchmark, "latency"),
+    "bench-latency-precision": partial(benchmark, "latency-precision"),
+    "bench-policies": partial(benchmark, "policies"),
+    "bench-precision": partial(benchmark, "precision"),
     "cli": cli_reference,
     "policies": policy_table,
     "results": results_table,
@@ -118,6 +133,10 @@ def _parameter_row(parameter: Any) -> str:  # noqa: ANN401
 
 def _number(value: float | None) -> str:
     return "–" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}"
+
+
+def _cell(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _plain(text: str) -> str:

@@ -113,8 +113,10 @@ def make_checkpoint(make_model, tiny_tokenizer_file, tmp_path_factory):
 
         if precision not in made:
             made[precision] = tmp_path_factory.mktemp(f"tiny-{precision}")
-            lengths = {"max_length": 32, "line_length": 16, "overlap": 8}
-            manifest = Manifest(name="tiny", interaction="lines-read", base_model="none", base_licence="MIT", **lengths)
+            manifest = Manifest(
+                name="tiny", interaction="lines-read", base_model="none", base_licence="MIT",
+                max_length=32, line_length=16, overlap=8,
+            )  # fmt: skip
             export(make_model(trained=True), tiny_tokenizer_file, made[precision], manifest, precision)
         return made[precision]
 

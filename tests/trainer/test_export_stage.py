@@ -37,7 +37,7 @@ def test_the_manifest_says_where_the_weights_come_from(finished, tiny_data, tmp_
     assert manifest.trained_seconds == result["progress"]["seconds"] > 0
     assert {"torch", "onnx", "onnxruntime", "python"} <= set(manifest.versions)
     assert set(manifest.scores["sdg-unseen"]) == {"auc", "policy_auc"}
-    assert [source.partition(":")[0] for source in manifest.sources] == ["clinc150", "toy", "written"]
+    assert [source.partition(":")[0] for source in manifest.sources] == ["clinc150", "sdg/written", "toy"]
     assert (manifest.max_length, manifest.line_length, manifest.overlap) == (64, 16, 32)  # the base reads 64
     assert exported.training.worst < 1e-4
 

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from unigurd_sdk.errors import UnigurdError
-from unigurd_trainer import measure_cli
+from unigurd_trainer import export_cli, measure_cli
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, evaluate and export guards.")
 console = Console(stderr=True)
@@ -60,6 +60,7 @@ def gip(
     console.print_json(json.dumps(result))
 
 
+export_cli.register(app)
 measure_cli.register(app)
 
 

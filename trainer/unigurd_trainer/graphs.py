@@ -1,7 +1,7 @@
 """From the model's two graph modules to fused ONNX graphs in float32.
 
-They are traced from the modules that the torch runtime runs, and fused by ONNX Runtime's transformer optimiser (attention,
-GELU, layer norm), which is where most of the speed on a CPU comes from.
+They are traced from the modules that the torch runtime runs, and fused by ONNX Runtime's transformer optimiser
+(attention, GELU, layer norm), which is where most of the speed on a CPU comes from.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def fused_graphs(model: GuardModel) -> dict[str, ModelProto]:
             f"A model with the interaction {model.config.interaction!r} cannot be exported; "
             f"train one with {' or '.join(map(repr, EXPORTABLE))}."
         )
-    return {role: _fused(graph, model) for role, graph in (("policy", policy_graph(model)), ("text", text_graph(model)))}
+    return {
+        role: _fused(graph, model) for role, graph in (("policy", policy_graph(model)), ("text", text_graph(model)))
+    }
 
 
 def policy_graph(model: GuardModel) -> Graph:

@@ -1,8 +1,8 @@
 """One weights file for both runtimes: the large tensors of the ONNX graphs live in `model.safetensors`.
 
-ONNX lets a tensor lie in another file, as an offset and a length; a safetensors file is a header and then plain tensors. So
-both graphs point into the file that torch reads, and nothing is stored twice. Tensors and graphs are matched by content.
-See docs/decisions/0003-one-weights-file.md.
+ONNX lets a tensor lie in another file, as an offset and a length; a safetensors file is a header and then plain
+tensors. So both graphs point into the file that torch reads, and nothing is stored twice. Tensors and graphs are
+matched by content. See docs/decisions/0003-one-weights-file.md.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The layout of `model.safetensors`: tensors as the ONNX graphs want them, under the names that torch gives them.
 
-One file serves both runtimes. A linear layer's weight is stored as [in, out], an attention's query, key and value side by
-side as `...qkv.weight` [in, 3 out] and `...qkv.bias` [3 out], everything else as it is. A tensor of int8 comes with a
-`<name>_scale` that broadcasts against it; their product is the weight. `pack` is what export starts from, `unpack` undoes it.
+One file serves both runtimes. A linear layer's weight is stored as [in, out], an attention's query, key and value
+side by side as `...qkv.weight` [in, 3 out] and `...qkv.bias` [3 out], everything else as it is. A tensor of int8
+comes with a `<name>_scale` that broadcasts against it; their product is the weight. `pack` is what export starts
+from, `unpack` undoes it.
 """
 
 from __future__ import annotations

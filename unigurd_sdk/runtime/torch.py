@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from unigurd_sdk.errors import ConfigError, InferenceError, ModelCorrupt, ModelIncompatible
 from unigurd_sdk.nn.graphs import STATE, PolicyGraph, TextGraph
 from unigurd_sdk.nn.model import GuardModel, ModelConfig
+from unigurd_sdk.nn.weights import unpack
 from unigurd_sdk.runtime.base import PolicyState, Segment, stack_states
 from unigurd_sdk.runtime.batches import BATCH_TOKENS, batches
 from unigurd_sdk.template import policy_lines
@@ -26,8 +27,15 @@ if TYPE_CHECKING:
 class TorchRuntime:
     """Runs a checkpoint with torch; the weights are loaded once, when first needed. Safe for threads."""
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "cpu", threads: int | None = None) -> None:
-        """Prepare to run `checkpoint` on "cpu" or "cuda".
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: str = "cpu",
+        threads: int | None = None,
+        *,
+        model: GuardModel | None = None,
+    ) -> None:
+        """Prepare to run `checkpoint` on "cpu" or "cuda"; `model` takes the place of its weights.
 
         `threads` is for the onnx runtime: torch has one setting for the whole process, which is its owner's to change.
 
@@ -43,6 +51,7 @@ class TorchRuntime:
         self._checkpoint = checkpoint
         self._device = torch.device(device)
         self._tokenizer = GuardTokenizer.from_file(checkpoint.file("tokenizer.json"))
+        self._model = model
         self._graphs: tuple[PolicyGraph, TextGraph] | None = None
         self._lock = threading.Lock()
 
@@ -76,7 +85,7 @@ class TorchRuntime:
     def _load(self) -> tuple[PolicyGraph, TextGraph]:
         with self._lock:
             if self._graphs is None:
-                model = load_model(self._checkpoint).to(self._device).eval()
+                model = (self._model or load_model(self._checkpoint)).to(self._device).eval()
                 self._graphs = PolicyGraph(model), TextGraph(model)
             return self._graphs
 
@@ -85,7 +94,7 @@ class TorchRuntime:
 
 
 def load_model(checkpoint: Checkpoint) -> GuardModel:
-    """Build the modules of a checkpoint and load its safetensors, in float32.
+    """Build the modules of a checkpoint and load its safetensors, in float32 (see `unigurd_sdk.nn.weights`).
 
     Raises:
         ModelIncompatible: The manifest's config is not one that this version builds.
@@ -100,8 +109,7 @@ def load_model(checkpoint: Checkpoint) -> GuardModel:
     except (TypeError, ValueError) as error:
         raise ModelIncompatible(f"The checkpoint's model config cannot be built: {error}") from error
     try:
-        weights = {name: tensor.float() for name, tensor in load_file(path).items()}
-        model.load_state_dict(weights)
-    except (SafetensorError, RuntimeError) as error:
+        unpack(model, load_file(path))
+    except (SafetensorError, KeyError, RuntimeError) as error:
         raise ModelCorrupt(path, expected="the weights of the manifest's config", actual=str(error)) from error
     return model

@@ -41,6 +41,10 @@ def segments(checkpoint):
     return [tokenizer.wrap(tokenizer.encode(text).ids) for text in TEXTS]
 
 
+def logits_of(runtime, segments, policies):
+    return runtime.score(segments, [runtime.encode_policy(policy) for policy in policies])
+
+
 def changed(folder, target, change):
     """Copy a checkpoint, let `change` edit its tensors, and list the new hashes."""
     shutil.copytree(folder, target)
@@ -62,11 +66,11 @@ def test_states_are_those_of_onnx(checkpoint):
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_scores_are_those_of_onnx(checkpoint, segments, count):
-    runtimes = [TorchRuntime(checkpoint), OnnxRuntime(checkpoint, threads=1)]
-    logits = [r.score(segments, [r.encode_policy(policy) for policy in POLICIES[:count]]) for r in runtimes]
-    assert logits[0].shape == (len(TEXTS), count)
-    assert np.ptp(logits[0]) > 0.1
-    np.testing.assert_allclose(*logits, atol=1e-4)
+    ours = logits_of(TorchRuntime(checkpoint), segments, POLICIES[:count])
+    assert ours.shape == (len(TEXTS), count)
+    assert np.ptp(ours) > 0.1
+    theirs = logits_of(OnnxRuntime(checkpoint, threads=1), segments, POLICIES[:count])
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 def test_a_score_depends_neither_on_padding_nor_on_other_policies(checkpoint, segments):
@@ -125,11 +129,8 @@ def test_a_missing_cuda_device_is_said(checkpoint, monkeypatch):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_gives_the_scores_of_the_cpu(checkpoint, segments):
-    logits = [
-        r.score(segments, [r.encode_policy(policy) for policy in POLICIES])
-        for r in (TorchRuntime(checkpoint), TorchRuntime(checkpoint, "cuda"))
-    ]
-    np.testing.assert_allclose(*logits, atol=1e-3)
+    cpu, cuda = (logits_of(TorchRuntime(checkpoint, device), segments, POLICIES) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(cpu, cuda, atol=1e-3)
 
 
 def test_a_score_that_is_no_number_is_an_error(checkpoint, segments):

@@ -1,0 +1,158 @@
+"""Stage export: the output folder of a training run in, a checkpoint folder out, and how far the two differ."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from unigurd_sdk.checkpoint import Checkpoint
+from unigurd_sdk.manifest import Manifest
+from unigurd_sdk.nn.model import GuardModel
+from unigurd_sdk.runtime.onnx import OnnxRuntime
+from unigurd_sdk.runtime.torch import TorchRuntime
+from unigurd_sdk.tokenizer import GuardTokenizer
+from unigurd_trainer.base import find_base
+from unigurd_trainer.corpus import Corpus
+from unigurd_trainer.errors import DataError, TrainerError
+from unigurd_trainer.export import export
+from unigurd_trainer.gip import build
+from unigurd_trainer.licences import sources_of
+from unigurd_trainer.mixture import trainable_intents, trainable_pool
+from unigurd_trainer.parity import Parity, compare, probes
+from unigurd_trainer.precision import Precision
+from unigurd_trainer.recipe import GipRecipe
+
+__all__ = ["Exported", "run"]
+
+BASE_LICENCE = "Apache-2.0"
+MAX_LENGTH, OVERLAP = 256, 32
+"""Tokens of a window, and how far two windows of a long text overlap."""
+
+_CONVERSION = 1e-3
+"""The largest difference of scores that float32 on two runtimes may make."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A written checkpoint.
+
+    Attributes:
+        manifest: What was written.
+        runtimes: Its ONNX graphs against its torch weights.
+        training: Its ONNX graphs against the model as trained, in float32.
+    """
+
+    manifest: Manifest
+    runtimes: Parity
+    training: Parity
+
+
+def run(
+    run_folder: Path,
+    out: Path,
+    *,
+    precision: Precision = "int8-weights",
+    name: str = "uniguard",
+    data: Path | None = None,
+    interim: bool = True,
+) -> Exported:
+    """Export a finished run of `unigurd-train gip`.
+
+    Args:
+        run_folder: Has `recipe.json`, `best.safetensors` and `result.json`.
+        out: Checkpoint folder; existing files of the same names are replaced.
+        precision: "int8-weights", "int8" or "fp32".
+        name: What the checkpoint calls itself.
+        data: The data folder of the run, to name the sources; None leaves them out.
+        interim: Whether the checkpoint is shipped to be replaced.
+
+    Raises:
+        DataError: The folder is not one of a finished run.
+        TrainerError: The graphs do not compute what the model does.
+    """
+    recipe, result = _read(run_folder)
+    model, _ = build(recipe, run_folder / "best.safetensors")
+    positions = model.config.encoder.max_position_embeddings
+    manifest = _describe(recipe, result, positions, name=name, interim=interim, sources=_sources(recipe, data))
+    export(model, find_base(recipe.model.base, recipe.model.revision).tokenizer_file, out, manifest, precision)
+    exported = _compare(out, model)
+    if precision == "fp32" and max(exported.runtimes.worst, exported.training.worst) > _CONVERSION:
+        raise TrainerError(f"The graphs in {out} do not compute what the model does: {exported.training}. Report this.")
+    return exported
+
+
+def _read(folder: Path) -> tuple[GipRecipe, Mapping[str, Any]]:
+    """Read what a run left behind."""
+    path = folder
+    try:
+        path = folder / "recipe.json"
+        recipe = GipRecipe.model_validate_json(path.read_bytes())
+        path = folder / "result.json"
+        return recipe, dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError, ValidationError) as error:
+        raise DataError(f"not left by a finished `unigurd-train gip` ({error})", file=path) from error
+
+
+def _describe(
+    recipe: GipRecipe, result: Mapping[str, Any], positions: int, *, name: str, interim: bool, sources: tuple[str, ...]
+) -> Manifest:
+    """Fill the manifest from a run; `positions` is the longest sequence that the encoder can read."""
+    progress, tools = result["progress"], ("onnx", "onnxruntime")
+    return Manifest(
+        name=name,
+        interaction=recipe.model.interaction,
+        base_model=recipe.model.base,
+        base_licence=BASE_LICENCE,
+        sources=sources,
+        interim=interim,
+        max_length=min(MAX_LENGTH, positions),
+        line_length=recipe.data.max_line,
+        overlap=min(OVERLAP, positions // 2),
+        recipe_hash=result["recipe_hash"],
+        data_hash=result["data_hash"],
+        seed=result["seed"],
+        versions=dict(result["versions"]) | {tool: version(tool) for tool in tools},
+        trained_seconds=progress["seconds"],
+        examples_seen=progress["examples"],
+        scores=_by_set(progress["scores"]),
+    )
+
+
+def _by_set(scores: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Group validation scores "set/metric" by set; the mean that steered the run is of no set."""
+    grouped: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for key, value in scores.items():
+        name, _, metric = key.rpartition("/")
+        if name:
+            grouped[name][metric] = value
+    return dict(grouped)
+
+
+def _sources(recipe: GipRecipe, data: Path | None) -> tuple[str, ...]:
+    """Name the sources of the rows that train, each with its licence."""
+    if data is None:
+        return ()
+    corpus = Corpus.read(data, holdout_seed=recipe.data.holdout_seed)
+    intents = trainable_intents(corpus.intents, corpus.holdout)
+    pool = trainable_pool(corpus.pool, corpus.holdout)
+    written = [row for row in corpus.conditioned if row.split == "train"]
+    return tuple(f"{source}: {licence}" for source, licence in sources_of([*intents, *pool, *written]).items())
+
+
+def _compare(folder: Path, model: GuardModel) -> Exported:
+    checkpoint = Checkpoint.open(folder)
+    manifest = checkpoint.manifest
+    segments, policies = probes(GuardTokenizer.from_file(checkpoint.file("tokenizer.json")), manifest)
+    onnx = OnnxRuntime(checkpoint)
+    runtimes, training = (
+        compare(onnx, other, manifest, segments, policies)
+        for other in (TorchRuntime(checkpoint), TorchRuntime(checkpoint, model=model))
+    )
+    return Exported(manifest, runtimes, training)
