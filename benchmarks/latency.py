@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import onnxruntime
-from timing import LEAST_ROUNDS, interleaved, report
 from tokenizers import Tokenizer
 
+from timing import LEAST_ROUNDS, interleaved, report
 from unigurd_sdk import Guard
 from unigurd_sdk.registry import builtin_policies
 from unigurd_sdk.runtime.base import stack_states
@@ -38,10 +38,8 @@ def main() -> None:
     """Measure the median milliseconds of a check."""
     parser = ArgumentParser(description=main.__doc__)
     parser.add_argument("checkpoints", nargs="+", type=Path, help="checkpoint folders")
-    parser.add_argument("--threads", nargs="+", type=int, default=[1], help="threads of one operation")
-    parser.add_argument(
-        "--tokens", nargs="+", type=int, default=[16, 32, 64, 128, 256, 512], help="lengths of the text"
-    )
+    parser.add_argument("--threads", nargs="+", action="extend", type=int, help="threads of one operation")
+    parser.add_argument("--tokens", nargs="+", action="extend", type=int, help="lengths of the text")
     parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help="interleaved rounds; at least 50")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     args = parser.parse_args()

@@ -16,7 +16,6 @@ from typing import Any
 
 from latency import text_of
 from timing import interleaved, report
-
 from unigurd_sdk import Guard, Policy
 from unigurd_sdk.registry import builtin_policies
 

@@ -54,6 +54,7 @@ def initializers(folder, role):
 
 def test_a_checkpoint_is_five_files_and_no_pickle(folder):
     assert {path.name for path in folder.iterdir()} == FILES
+    assert (folder / "model.safetensors").stat().st_mode & 0o044 == 0o044  # whoever installs it, others may read it
 
 
 def test_every_file_is_hashed(opened):

@@ -80,3 +80,8 @@ def test_the_command_writes_a_checkpoint_and_says_how_far_it_differs(finished, t
     assert result.exit_code == 0, result.output
     assert "model as trained" in " ".join(result.output.split())
     assert Checkpoint.open(tmp_path / "out").manifest.name == "mine"
+
+
+def test_the_last_weights_do_not_carry_the_scores_of_the_best(finished, tmp_path):
+    exported = export_stage.run(finished, tmp_path, precision="fp32", weights="last")
+    assert exported.manifest.scores == {}

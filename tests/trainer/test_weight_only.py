@@ -8,12 +8,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from unigurd_sdk.checkpoint import Checkpoint  # noqa: E402
-from unigurd_sdk.manifest import Manifest  # noqa: E402
-from unigurd_sdk.policy import Policy  # noqa: E402
-from unigurd_sdk.runtime.onnx import OnnxRuntime  # noqa: E402
-from unigurd_sdk.runtime.torch import TorchRuntime  # noqa: E402
-from unigurd_trainer.export import export  # noqa: E402
+from unigurd_sdk.checkpoint import Checkpoint
+from unigurd_sdk.manifest import Manifest
+from unigurd_sdk.policy import Policy
+from unigurd_sdk.runtime.onnx import OnnxRuntime
+from unigurd_sdk.runtime.torch import TorchRuntime
+from unigurd_trainer.export import export
 
 POLICIES = [
     Policy(name="one", description="no lamp", disallowed=("the oven",)),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from unigurd_trainer.precision import Precision
+from unigurd_trainer.precision import Precision, Weights
 
 __all__ = ["export", "register"]
 
@@ -30,13 +30,15 @@ def export(
     data: Annotated[
         Path | None, typer.Option(envvar="UNIGURD_DATA", help="The run's data folder, to name its sources.")
     ] = None,
+    last: Annotated[bool, typer.Option(help="Export the last weights, not those of the best validation.")] = False,
     interim: Annotated[bool, typer.Option(help="Say in the manifest that the model will be replaced.")] = True,
 ) -> None:
     """Write a trained guard as a checkpoint folder, and say how far it differs from what was trained."""
     from unigurd_trainer.export_stage import run as stage
 
     with console.status(f"exporting {run} as {precision}"):
-        exported = stage(run, out, precision=precision, name=name, data=data, interim=interim)
+        weights: Weights = "last" if last else "best"
+        exported = stage(run, out, precision=precision, name=name, data=data, interim=interim, weights=weights)
     size = sum(entry.bytes for entry in exported.manifest.files.values()) / 1e6
     console.print(f"{out}: {size:.1f} MB", highlight=False)
     console.print(f"ONNX and torch: {exported.runtimes}", highlight=False)

@@ -26,7 +26,7 @@ from unigurd_trainer.gip import build
 from unigurd_trainer.licences import sources_of
 from unigurd_trainer.mixture import trainable_intents, trainable_pool
 from unigurd_trainer.parity import Parity, compare, probes
-from unigurd_trainer.precision import Precision
+from unigurd_trainer.precision import Precision, Weights
 from unigurd_trainer.recipe import GipRecipe
 
 __all__ = ["Exported", "run"]
@@ -34,6 +34,8 @@ __all__ = ["Exported", "run"]
 BASE_LICENCE = "Apache-2.0"
 MAX_LENGTH, OVERLAP = 256, 32
 """Tokens of a window, and how far two windows of a long text overlap."""
+
+_WEIGHTS: Mapping[Weights, str] = {"best": "best.safetensors", "last": "state/model.safetensors"}
 
 _CONVERSION = 1e-3
 """The largest difference of scores that float32 on two runtimes may make."""
@@ -62,6 +64,7 @@ def run(
     name: str = "uniguard",
     data: Path | None = None,
     interim: bool = True,
+    weights: Weights = "best",
 ) -> Exported:
     """Export a finished run of `unigurd-train gip`.
 
@@ -72,15 +75,18 @@ def run(
         name: What the checkpoint calls itself.
         data: The data folder of the run, to name the sources; None leaves them out.
         interim: Whether the checkpoint is shipped to be replaced.
+        weights: Those of the best validation, or the last ones.
 
     Raises:
         DataError: The folder is not one of a finished run.
         TrainerError: The graphs do not compute what the model does.
     """
     recipe, result = _read(run_folder)
-    model, _ = build(recipe, run_folder / "best.safetensors")
+    model, _ = build(recipe, run_folder / _WEIGHTS[weights])
     positions = model.config.encoder.max_position_embeddings
     manifest = _describe(recipe, result, positions, name=name, interim=interim, sources=_sources(recipe, data))
+    if weights == "last":  # the scores that a run keeps are those of its best weights
+        manifest = manifest.model_copy(update={"scores": {}})
     export(model, find_base(recipe.model.base, recipe.model.revision).tokenizer_file, out, manifest, precision)
     exported = _compare(out, model)
     if precision == "fp32" and max(exported.runtimes.worst, exported.training.worst) > _CONVERSION:

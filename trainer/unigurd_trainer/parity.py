@@ -56,7 +56,7 @@ def compare(
 
 
 def probes(tokenizer: GuardTokenizer, manifest: Manifest) -> tuple[list[list[int]], list[Policy]]:
-    """Give segments and policies to compare on: every fourth built-in policy, and every second line of all as a text."""
+    """Give segments and policies to compare on: every fourth built-in policy, every second line of all as a text."""
     known = list(builtin_policies().values())
     cut = Segmenter(tokenizer, manifest.max_length, manifest.overlap).cut
     texts = sorted({line.text for policy in known for line in policy_lines(policy)})[::2]

@@ -57,6 +57,7 @@ def write_weights(folder: Path, name: str, tensors: Tensors, graphs: Mapping[str
     from safetensors.numpy import save_file
 
     save_file(dict(tensors), folder / name)
+    (folder / name).chmod(0o644)  # safetensors makes it private, which an installed package must not be
     spans = tensor_spans(folder / name)
     for role, graph in graphs.items():
         names = names_of(graph, tensors)
