@@ -70,9 +70,7 @@ def benchmark(name: str) -> str:
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "bench-latency": partial(benchmark, "latency"),
-    "bench-latency-precision": partial(benchmark, "latency-precision"),
     "bench-policies": partial(benchmark, "policies"),
-    "bench-precision": partial(benchmark, "precision"),
     "cli": cli_reference,
     "policies": policy_table,
     "results": results_table,
