@@ -168,3 +168,14 @@ def test_collation_is_the_same_every_time(tiny_tokenizer, toy):
     assert torch.equal(one.layout, two.layout)
     assert lines_of(one) == lines_of(two)
     assert texts_of(one) == texts_of(two)
+
+
+def test_padding_stays_under_a_tenth_for_a_step_of_mixed_lengths(tiny_tokenizer):
+    import random
+
+    rng = random.Random(0)
+    collate = Collator(tiny_tokenizer, max_text=200, max_line=10)
+    lengths = [min(198, int(rng.lognormvariate(2.8, 0.8)) + 1) for _ in range(96)]  # most are short, a few are long
+    batch = batch_of(collate, (HOUSE, [example("lamp " * length) for length in lengths]))
+    assert batch.examples == 96
+    assert batch.padding < 0.1

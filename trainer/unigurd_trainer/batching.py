@@ -21,6 +21,7 @@ from unigurd_sdk.tokenizer import GuardTokenizer, pad_rows
 from unigurd_trainer.rows import Episode, Example
 
 _BUCKET_SLACK = 1.15
+_LEAST_ROWS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +157,10 @@ def _targets(policy: _Rendered, example: Example, width: int) -> Tensor:
 
 
 def _buckets(rows: Sequence[tuple[int, ...]]) -> list[list[tuple[int, ...]]]:
-    """Cut rows sorted by length where the padding of a bucket would pass the slack; buckets keep at least 8 rows."""
+    """Cut rows sorted by length where the padding of a bucket would pass the slack; all but the last have two rows."""
     groups: list[list[tuple[int, ...]]] = []
     for row in rows:
-        if groups and (len(groups[-1]) < 8 or len(row) <= len(groups[-1][0]) * _BUCKET_SLACK + 1):
+        if groups and (len(groups[-1]) < _LEAST_ROWS or len(row) <= len(groups[-1][0]) * _BUCKET_SLACK + 1):
             groups[-1].append(row)
         else:
             groups.append([row])
