@@ -63,7 +63,7 @@ def find_base(name: str, revision: str | None = None) -> Base:
         module, package, inner = _WHEELS[name]
         spec = importlib.util.find_spec(module)
         if spec is None or spec.origin is None:
-            raise MissingExtra(package, extra="trainer", purpose=f"The base encoder {name}")
+            raise MissingExtra(package, extra="minilm", purpose=f"The base encoder {name}")
         return Base(name, Path(spec.origin).parent / inner)
     return Base(name, _download(name, revision))
 
