@@ -68,11 +68,6 @@ class GuardTokenizer:
         except Exception as error:  # tokenizers raises bare Exception
             raise ModelCorrupt(path, expected="a tokenizer.json", actual=str(error)) from error
 
-    @property
-    def vocab_size(self) -> int:
-        """Number of ids, added tokens included."""
-        return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
-
     def encode(self, text: str) -> Encoding:
         """Encode text without special tokens; lone surrogates are read as U+FFFD, offsets stay those of `text`."""
         encoding = self._tokenizer.encode(_SURROGATE.sub("\ufffd", text), add_special_tokens=False)

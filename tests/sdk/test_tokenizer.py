@@ -105,11 +105,6 @@ def test_a_long_word_cannot_hide_as_one_unknown_token(tiny_tokenizer, name_of, l
     assert "".join(word[start:end] for start, end in encoding.offsets) == word
 
 
-def test_the_vocabulary_counts_special_tokens(tiny_tokenizer, name_of):
-    assert name_of(tiny_tokenizer.vocab_size - 1) is not None
-    assert name_of(tiny_tokenizer.vocab_size) is None
-
-
 def test_a_long_line_becomes_several_rows_and_loses_nothing(tiny_tokenizer):
     text = "lamp door oven sofa window carpet kettle"
     rows = tiny_tokenizer.line_ids(text, 5)

@@ -160,9 +160,3 @@ def load_base(model: GuardModel, weights: dict[str, Tensor]) -> None:
     types = named["embeddings.token_type_embeddings.weight"].clone()
     types[TEXT_TYPE] = types[POLICY_TYPE]
     model.bert.load_state_dict({key: named[key] for key in wanted} | {"embeddings.token_type_embeddings.weight": types})
-
-
-@torch.no_grad()
-def parameter_count(model: nn.Module) -> int:
-    """Number of parameters."""
-    return sum(parameter.numel() for parameter in model.parameters())
