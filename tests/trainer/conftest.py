@@ -87,12 +87,13 @@ def make_setup(tiny_recipe, tmp_path):
     """Build what `train` takes: `make_setup(out=..., source=..., validate=..., **recipe)`."""
 
     def make(out=None, source=None, validate=lambda model: {"score": 0.5}, **changes):
+        from unigurd_trainer.feeding import Feed
         from unigurd_trainer.gip import build
         from unigurd_trainer.loop import Setup
 
         recipe = tiny_recipe(**changes)
         model, collate = build(recipe)
-        return Setup(recipe, out or tmp_path / "out", model, collate, source or Toy(), validate)
+        return Setup(recipe, out or tmp_path / "out", model, Feed(source or Toy(), collate, recipe.episodes), validate)
 
     return make
 

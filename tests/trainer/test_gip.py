@@ -80,7 +80,7 @@ def test_nothing_that_measures_is_trained_on(tiny_recipe, tiny_data, tmp_path):
     from unigurd_trainer.evalsets import build_evaluation_sets
 
     recipe = tiny_recipe()
-    source = gip.prepare(recipe, tiny_data, tmp_path).source
+    source = gip.prepare(recipe, tiny_data, tmp_path).feed.source
     train = [example for index in range(100) for example in source.episode(index).examples]
     corpus = Corpus.read(tiny_data)
     sets = build_evaluation_sets(corpus, corpus.holdout, recipe.seed, max_rows=recipe.validation_rows)
@@ -92,7 +92,7 @@ def test_nothing_that_measures_is_trained_on(tiny_recipe, tiny_data, tmp_path):
 
 def test_the_stream_has_the_recipes_shares_and_sizes(tiny_recipe, tiny_data, tmp_path):
     recipe = tiny_recipe(data={"composed": 0.5, "conditioned": 0.5, "pool": 0, "cross": 0, "texts": 6})
-    source = gip.prepare(recipe, tiny_data, tmp_path).source
+    source = gip.prepare(recipe, tiny_data, tmp_path).feed.source
     episodes = [source.episode(index) for index in range(100)]
     kinds = [episode.kind for episode in episodes]
     assert (kinds.count("composed"), kinds.count("conditioned")) == (50, 50)

@@ -42,7 +42,7 @@ def scripted(*scores):
 def test_the_loss_falls(make_setup, toy, interaction, precision):
     optim = {"encoder_lr": 1e-3, "head_lr": 5e-3, "precision": precision}
     setup = make_setup(steps=60, model={"interaction": interaction}, optim=optim)
-    unseen = setup.collate([toy().episode(10_000 + i) for i in range(8)])
+    unseen = setup.feed.collate([toy().episode(10_000 + i) for i in range(8)])
 
     def loss():
         setup.model.eval()

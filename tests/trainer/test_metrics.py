@@ -109,6 +109,14 @@ def test_the_best_threshold_lies_between_scores():
     assert (threshold, value) == pytest.approx((0.4, 0.8))
 
 
+def test_where_the_optimum_is_flat_the_threshold_is_high():
+    labels, scores = np.array([1, 1, 0, 1, 0]), np.array([0.9, 0.8, 0.5, 0.4, 0.1])
+    low = best_threshold(labels, scores)
+    high = best_threshold(labels, scores, slack=0.06)
+    assert list(low) == pytest.approx([0.25, 6 / 7])
+    assert list(high) == pytest.approx([0.65, 0.8])
+
+
 def test_the_best_threshold_keeps_the_false_positive_rate():
     threshold, value = best_threshold(np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.1]), most_fpr=0.0)
     assert (threshold, value) == pytest.approx((0.85, 2 / 3))

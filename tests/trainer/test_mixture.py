@@ -296,3 +296,13 @@ def test_the_form_of_a_text_is_left_alone_under_a_policy_about_form():
     for one, expected in ((kept, True), (changed, False)):
         texts = [example.text for index in range(10) for example in one.episode(index).examples]
         assert all(text in known for text in texts) is expected
+
+
+def test_texts_of_other_policies_are_presumed_safe_under_prompt_injection():
+    only = {"shares": {"pool": 1.0}, "pool_shares": {"prompt-injection": 1.0}}
+    stream = mixture(**only, strangers={"prompt-injection": ("hate",)}, stranger_share=0.25)
+    shown = [example for index in range(40) for example in stream.episode(index).examples]
+    strangers = [example for example in shown if example.text.startswith("hate public")]
+    assert {example.label for example in strangers} == {0}
+    assert {example.text.split()[2] for example in strangers} == {"0", "1"}
+    assert 0.15 < len(strangers) / len(shown) < 0.35

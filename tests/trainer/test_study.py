@@ -25,5 +25,5 @@ def test_a_table_is_markdown():
 @torch.no_grad()
 def test_the_untrained_model_is_measured_per_policy(make_setup, toy):
     setup = make_setup()
-    value = untrained_auc(setup.model.eval(), setup.collate, [toy().episode(index) for index in range(4)])
+    value = untrained_auc(setup.model.eval(), setup.feed.collate, [toy().episode(index) for index in range(4)])
     assert 0.0 <= value <= 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,12 @@ class Base:
             raise ModelIncompatible(f"{self.name} has the activation {raw['hidden_act']!r}; use an encoder with gelu")
         return EncoderConfig(**{f.name: raw[f.name] for f in fields(EncoderConfig) if f.name in raw})
 
-    def model(self, seed: int, **config: Any) -> GuardModel:  # noqa: ANN401
+    def model(self, seed: int, *, encoder_dropout: float = 0.0, **config: Any) -> GuardModel:  # noqa: ANN401
         """Build a guard on this encoder: pretrained encoder, head initialised from `seed`."""
         from safetensors.torch import load_file
 
         torch.manual_seed(seed)
-        model = GuardModel(ModelConfig(encoder=self.config(), **config))
+        model = GuardModel(ModelConfig(encoder=replace(self.config(), dropout=encoder_dropout), **config))
         load_base(model, load_file(self.folder / "model.safetensors"))
         return model
 

@@ -8,7 +8,7 @@ says how small).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import torch
@@ -20,7 +20,9 @@ from unigurd_sdk.template import Polarity, policy_lines
 from unigurd_sdk.tokenizer import GuardTokenizer, pad_rows
 from unigurd_trainer.rows import Episode, Example
 
-_BUCKET_SLACK = 1.15
+SLACK = 1.15
+"""Slack of length buckets on a CPU (see `Collator`)."""
+
 _LEAST_ROWS = 2
 
 
@@ -30,6 +32,10 @@ class LineBucket:
 
     input_ids: Tensor
     mask: Tensor
+
+    def to(self, device: torch.device) -> LineBucket:
+        """Copy to a device."""
+        return LineBucket(self.input_ids.to(device, non_blocking=True), self.mask.to(device, non_blocking=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +52,41 @@ class TextBucket:
     labels: Tensor
     targets: Tensor
 
+    def to(self, device: torch.device) -> TextBucket:
+        """Copy to a device."""
+        return TextBucket(*(getattr(self, each.name).to(device, non_blocking=True) for each in fields(self)))
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One step: line buckets (N lines), the `layout` [G, L] of policies and its `polarity`, and text buckets."""
+    """One step.
+
+    Line buckets (N lines), the `layout` [G, L] of policies and its `polarity`, and text buckets; `examples` counts the
+    texts, `tokens` the real tokens, policy lines included, and `places` the tokens with padding.
+    """
 
     lines: tuple[LineBucket, ...]
     polarity: Tensor
     layout: Tensor
     texts: tuple[TextBucket, ...]
-
-    @property
-    def examples(self) -> int:
-        """Number of texts."""
-        return sum(len(bucket.labels) for bucket in self.texts)
-
-    @property
-    def tokens(self) -> int:
-        """Number of real tokens, policy lines included."""
-        return sum(int(mask.sum()) for mask in self._masks())
+    examples: int
+    tokens: int
+    places: int
 
     @property
     def padding(self) -> float:
         """Share of padding among all positions."""
-        return 1 - self.tokens / sum(mask.numel() for mask in self._masks())
+        return 1 - self.tokens / self.places
 
-    def _masks(self) -> list[Tensor]:
-        return [bucket.mask for bucket in self.lines] + [bucket.mask for bucket in self.texts]
+    def to(self, device: torch.device) -> Batch:
+        """Copy to a device."""
+        return replace(
+            self,
+            lines=tuple(bucket.to(device) for bucket in self.lines),
+            texts=tuple(bucket.to(device) for bucket in self.texts),
+            polarity=self.polarity.to(device),
+            layout=self.layout.to(device),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +99,16 @@ class _Rendered:
 
 
 class Collator:
-    """Turns episodes into a `Batch`; texts over `max_text` tokens are cut (in training only; a check never cuts)."""
+    """Turns episodes into a `Batch`; texts over `max_text` tokens are cut (in training only; a check never cuts).
 
-    def __init__(self, tokenizer: GuardTokenizer, *, max_text: int = 256, max_line: int = 64) -> None:
-        self.tokenizer, self.max_line = tokenizer, max_line
+    A bucket's longest row is at most `slack` times its shortest. Small buckets pad little, which a CPU likes; few large
+    ones launch few kernels, which a GPU likes.
+    """
+
+    def __init__(
+        self, tokenizer: GuardTokenizer, *, max_text: int = 256, max_line: int = 64, slack: float = SLACK
+    ) -> None:
+        self.tokenizer, self.max_line, self.slack = tokenizer, max_line, slack
         self._segmenter = Segmenter(tokenizer, max_text, overlap=0)
         self._line_ids = lru_cache(maxsize=200_000)(self._encode_line)
 
@@ -103,14 +123,24 @@ class Collator:
         for index, policy in enumerate(policies):
             layout[index, : len(policy.rows)] = torch.tensor([number[row] for row in policy.rows])
             polarity[index, : len(policy.rows)] = torch.tensor(policy.polarity)
-        lines = tuple(LineBucket(*self._pad(rows)) for rows in _buckets(order))
-        return Batch(lines, polarity, layout, tuple(self._texts(episodes, policies, width)))
+        lines = tuple(LineBucket(*self._pad(rows)) for rows in _buckets(order, self.slack))
+        texts = tuple(self._texts(episodes, policies, width))
+        masks = [bucket.mask for bucket in lines] + [bucket.mask for bucket in texts]
+        return Batch(
+            lines,
+            polarity,
+            layout,
+            texts,
+            examples=sum(len(bucket.labels) for bucket in texts),
+            tokens=sum(int(mask.sum()) for mask in masks),
+            places=sum(mask.numel() for mask in masks),
+        )
 
     def _texts(self, episodes: Sequence[Episode], policies: Sequence[_Rendered], width: int) -> Iterable[TextBucket]:
         pairs = [(index, example) for index, episode in enumerate(episodes) for example in episode.examples]
         ids = [self.text_ids(example) for _, example in pairs]
         order = sorted(range(len(pairs)), key=lambda row: len(ids[row]))
-        for group in _buckets([(*ids[row], row) for row in order]):
+        for group in _buckets([(*ids[row], row) for row in order], self.slack):
             chosen = [pairs[row[-1]] for row in group]
             input_ids, mask = self._pad([row[:-1] for row in group])
             targets = torch.stack([_targets(policies[index], example, width) for index, example in chosen])
@@ -156,11 +186,11 @@ def _targets(policy: _Rendered, example: Example, width: int) -> Tensor:
     return target
 
 
-def _buckets(rows: Sequence[tuple[int, ...]]) -> list[list[tuple[int, ...]]]:
+def _buckets(rows: Sequence[tuple[int, ...]], slack: float) -> list[list[tuple[int, ...]]]:
     """Cut rows sorted by length where the padding of a bucket would pass the slack; all but the last have two rows."""
     groups: list[list[tuple[int, ...]]] = []
     for row in rows:
-        if groups and (len(groups[-1]) < _LEAST_ROWS or len(row) <= len(groups[-1][0]) * _BUCKET_SLACK + 1):
+        if groups and (len(groups[-1]) < _LEAST_ROWS or len(row) <= len(groups[-1][0]) * slack + 1):
             groups[-1].append(row)
         else:
             groups.append([row])

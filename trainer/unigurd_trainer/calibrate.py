@@ -45,6 +45,9 @@ SHRINK = 200
 MOST_FPR = 0.05
 """The default bound on the false positive rate of a policy's own threshold."""
 
+FLAT = 0.003
+"""F1 that a policy's threshold may cost to be higher."""
+
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -97,6 +100,7 @@ def run(
     data: Path,
     *,
     most_fpr: float = MOST_FPR,
+    policy_fpr: Mapping[str, float] | None = None,
     holdout_seed: int = 0,
     threads: int | None = None,
     prepared: Callable[[int], None] = lambda rows: None,
@@ -108,17 +112,22 @@ def run(
         checkpoint: The folder; its manifest is rewritten.
         data: The data folder; only ``sdg-dev`` and ``pool-dev`` are used, never the benchmarks.
         most_fpr: Share of the safe texts that a policy's own threshold may flag, on the rows for calibration.
+        policy_fpr: Another share for some policies, by name.
         holdout_seed: The one of the training recipe.
         threads: Threads of one operation; None is one per core.
         prepared: Told once how many rows will be judged.
         observe: Told of every piece that was judged.
 
     Raises:
-        ConfigError: `most_fpr` is not a share.
+        ConfigError: `most_fpr` or one of `policy_fpr` is not a share, or a name is that of no built-in policy.
         DataError: There are no rows of both classes to calibrate on.
     """
-    if not 0 <= most_fpr <= 1:
-        raise ConfigError(f"The false positive rate must lie between 0 and 1, not {most_fpr}.")
+    bounds = dict.fromkeys(builtin_policies(), most_fpr)
+    if unknown := sorted(set(policy_fpr or {}) - set(bounds)):
+        raise ConfigError(f"{', '.join(unknown)}: no built-in policy, so it gets no threshold of its own.")
+    bounds |= policy_fpr or {}
+    if not all(0 <= bound <= 1 for bound in bounds.values()):
+        raise ConfigError(f"False positive rates must lie between 0 and 1, not {most_fpr} and {policy_fpr or {}}.")
     opened = Checkpoint.open(checkpoint)
     halves: tuple[Half, Half] = ("calibrate", "report")
     sets = {side: calibration_sets(data, side, holdout_seed=holdout_seed) for side in halves}
@@ -129,7 +138,7 @@ def run(
             for side, chosen in sets.items()
         }
     temperature = round(fit_temperature(rows["calibrate"].labels, _logits(rows["calibrate"])), 4)
-    thresholds = _thresholds(rows["calibrate"], temperature, most_fpr)
+    thresholds = _thresholds(rows["calibrate"], temperature, bounds)
     before = opened.manifest.temperature
     values = {name: each.value for name, each in thresholds.items()}
     write_manifest(checkpoint, opened.manifest.model_copy(update={"temperature": temperature, "thresholds": values}))
@@ -167,7 +176,7 @@ def fit_threshold(labels: Labels, scores: Scores, most_fpr: float = MOST_FPR) ->
     rows, unsafe = len(labels), int((labels == 1).sum())
     if rows < LEAST_ROWS or min(unsafe, rows - unsafe) < LEAST_OF_CLASS:
         return None
-    best, f1 = best_threshold(labels, scores, most_fpr)
+    best, f1 = best_threshold(labels, scores, most_fpr, FLAT)
     if not f1:
         return None
     clipped = min(max(best, 1e-6), 1 - 1e-6)
@@ -188,13 +197,13 @@ def _logits(judged: Judged) -> NDArray[np.float64]:
     return np.asarray(PROBE * (np.log(scores) - np.log1p(-scores)))
 
 
-def _thresholds(judged: Judged, temperature: float, most_fpr: float) -> dict[str, Threshold]:
+def _thresholds(judged: Judged, temperature: float, bounds: Mapping[str, float]) -> dict[str, Threshold]:
     """Fit the built-in policies; rows count only if they were judged under the built-in wording."""
     scores = _probabilities(_logits(judged), temperature)
     fitted = {}
     for name, policy in builtin_policies().items():
         own = judged.policies == policy.fingerprint
-        threshold = fit_threshold(judged.labels[own], scores[own], most_fpr)
+        threshold = fit_threshold(judged.labels[own], scores[own], bounds[name])
         if threshold is not None:
             fitted[name] = threshold
         elif own.any():

@@ -45,7 +45,7 @@ def save_state(folder: Path, model: GuardModel, optimizer: torch.optim.Optimizer
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, fresh / "model.safetensors")
-    save_file(_moments(optimizer) | {"rng": torch.get_rng_state()}, fresh / "optimizer.safetensors")
+    save_file(_moments(optimizer) | _random_state(), fresh / "optimizer.safetensors")
     (fresh / "progress.json").write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
     if final.exists():  # else the last save was cut off between its renames, and `old` is the only whole state
         shutil.rmtree(old, ignore_errors=True)
@@ -61,7 +61,7 @@ def load_state(folder: Path, model: GuardModel, optimizer: torch.optim.Optimizer
         return progress
     model.load_state_dict(load_file(state / "model.safetensors"))
     tensors = load_file(state / "optimizer.safetensors")
-    torch.set_rng_state(tensors.pop("rng"))
+    _set_random_state(tensors)
     _restore(optimizer, tensors)
     return progress
 
@@ -80,6 +80,19 @@ def require_recipe(folder: Path, recipe: str) -> Progress:
 def _find_state(folder: Path) -> Path | None:
     states = (folder / "state", folder / "state.old")
     return next((path for path in states if (path / "progress.json").is_file()), None)
+
+
+def _random_state() -> dict[str, Tensor]:
+    cuda = {"rng_cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {}
+    return {"rng": torch.get_rng_state()} | cuda
+
+
+def _set_random_state(tensors: dict[str, Tensor]) -> None:
+    """Take the random states out of the tensors and set them; a run may go on without the GPU that it began on."""
+    torch.set_rng_state(tensors.pop("rng"))
+    cuda = tensors.pop("rng_cuda", None)
+    if cuda is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(cuda)
 
 
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from functools import partial
 from unigurd_sdk.policy import Policy
 from unigurd_trainer.augment import augment
 from unigurd_trainer.bank import Bank, Cell, content_words
+from unigurd_trainer.contexts import among
 from unigurd_trainer.errors import DataError
 from unigurd_trainer.plan import Plan, disjoint, open_count
 from unigurd_trainer.rows import ConditionedRow, Episode, Example, IntentRow, PoolRow
@@ -38,6 +39,7 @@ class ComposeSettings:
         augment: Probability that a text is changed lightly.
         long_lists: Probability that a list may be longer than usual (12 behaviours in both lists together).
         catch_all: Probability that a list says 'Anything else' where that holds.
+        contexts: Probability that a text stands among chat, where the policy allows what it does not list.
     """
 
     texts: int = 16
@@ -48,6 +50,7 @@ class ComposeSettings:
     augment: float = 0.15
     long_lists: float = 0.15
     catch_all: float = 0.3
+    contexts: float = 0.0
 
 
 class Composer:
@@ -161,10 +164,13 @@ class Composer:
         drawn += _gather(total - len(drawn), seen, lambda: self._open(rng, plan, policy, self._origin(rng, plan)))
         rng.shuffle(drawn)
         has_lists = bool(policy.allowed or policy.disallowed)
-        return tuple(self._finished(rng, example, has_lists) for example in drawn)
+        return tuple(self._finished(rng, example, has_lists, plan) for example in drawn)
 
-    def _finished(self, rng: random.Random, example: Example, has_lists: bool) -> Example:
+    def _finished(self, rng: random.Random, example: Example, has_lists: bool, plan: Plan) -> Example:
         text = augment(example.text, rng) if rng.random() < self.settings.augment else example.text
+        if plan.skeleton.unlisted == "allowed" and rng.random() < self.settings.contexts:
+            rows = [self.bank.draw_chat(rng, plan.listed) for _ in range(rng.randint(1, 4))]
+            text = among(text, [row.text for row in rows if row], rng)
         return Example(
             text,
             example.label,

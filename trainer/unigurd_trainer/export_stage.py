@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from unigurd_sdk.checkpoint import Checkpoint
 from unigurd_sdk.manifest import Manifest
@@ -20,7 +16,7 @@ from unigurd_sdk.runtime.torch import TorchRuntime
 from unigurd_sdk.tokenizer import GuardTokenizer
 from unigurd_trainer.base import find_base
 from unigurd_trainer.corpus import Corpus
-from unigurd_trainer.errors import DataError, TrainerError
+from unigurd_trainer.errors import TrainerError
 from unigurd_trainer.export import export
 from unigurd_trainer.gip import build
 from unigurd_trainer.licences import sources_of
@@ -28,14 +24,13 @@ from unigurd_trainer.mixture import trainable_intents, trainable_pool
 from unigurd_trainer.parity import Parity, compare, probes
 from unigurd_trainer.precision import Precision, Weights
 from unigurd_trainer.recipe import GipRecipe
+from unigurd_trainer.runs import Run
 
 __all__ = ["Exported", "run"]
 
 BASE_LICENCE = "Apache-2.0"
 MAX_LENGTH, OVERLAP = 256, 32
 """Tokens of a window, and how far two windows of a long text overlap."""
-
-_WEIGHTS: Mapping[Weights, str] = {"best": "best.safetensors", "last": "state/model.safetensors"}
 
 _CONVERSION = 1e-3
 """The largest difference of scores that float32 on two runtimes may make."""
@@ -81,10 +76,11 @@ def run(
         DataError: The folder is not one of a finished run.
         TrainerError: The graphs do not compute what the model does.
     """
-    recipe, result = _read(run_folder)
-    model, _ = build(recipe, run_folder / _WEIGHTS[weights])
+    finished = Run.open(run_folder)
+    recipe = finished.recipe
+    model, _ = build(recipe, finished.weights(weights))
     positions = model.config.encoder.max_position_embeddings
-    manifest = _describe(recipe, result, positions, name=name, interim=interim, sources=_sources(recipe, data))
+    manifest = _describe(finished, positions, name=name, interim=interim, sources=_sources(recipe, data))
     if weights == "last":  # the scores that a run keeps are those of its best weights
         manifest = manifest.model_copy(update={"scores": {}})
     export(model, find_base(recipe.model.base, recipe.model.revision).tokenizer_file, out, manifest, precision)
@@ -94,23 +90,10 @@ def run(
     return exported
 
 
-def _read(folder: Path) -> tuple[GipRecipe, Mapping[str, Any]]:
-    """Read what a run left behind."""
-    path = folder
-    try:
-        path = folder / "recipe.json"
-        recipe = GipRecipe.model_validate_json(path.read_bytes())
-        path = folder / "result.json"
-        return recipe, dict(json.loads(path.read_bytes()))
-    except (OSError, ValueError, ValidationError) as error:
-        raise DataError(f"not left by a finished `unigurd-train gip` ({error})", file=path) from error
-
-
-def _describe(
-    recipe: GipRecipe, result: Mapping[str, Any], positions: int, *, name: str, interim: bool, sources: tuple[str, ...]
-) -> Manifest:
+def _describe(finished: Run, positions: int, *, name: str, interim: bool, sources: tuple[str, ...]) -> Manifest:
     """Fill the manifest from a run; `positions` is the longest sequence that the encoder can read."""
-    progress, tools = result["progress"], ("onnx", "onnxruntime")
+    recipe, result, totals = finished.recipe, finished.result, finished.totals
+    tools = ("onnx", "onnxruntime")
     return Manifest(
         name=name,
         interaction=recipe.model.interaction,
@@ -125,9 +108,9 @@ def _describe(
         data_hash=result["data_hash"],
         seed=result["seed"],
         versions=dict(result["versions"]) | {tool: version(tool) for tool in tools},
-        trained_seconds=progress["seconds"],
-        examples_seen=progress["examples"],
-        scores=_by_set(progress["scores"]),
+        trained_seconds=totals["seconds"],
+        examples_seen=int(totals["examples"]),
+        scores=_by_set(result["progress"]["scores"]),
     )
 
 

@@ -13,59 +13,83 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from unigurd_sdk.checkpoint import sha256_of
 from unigurd_sdk.nn.model import GuardModel
 from unigurd_trainer.base import find_base
-from unigurd_trainer.batching import Collator
+from unigurd_trainer.batching import SLACK, Collator
 from unigurd_trainer.checkpointing import Progress, require_recipe
 from unigurd_trainer.compose import ComposeSettings
+from unigurd_trainer.compute import DEFAULT, Compute
 from unigurd_trainer.corpus import Corpus, data_hash
 from unigurd_trainer.errors import RecipeError
 from unigurd_trainer.evalsets import build_evaluation_sets
+from unigurd_trainer.feeding import Feed
 from unigurd_trainer.loop import Setup, train
 from unigurd_trainer.mixture import MixtureSettings
-from unigurd_trainer.recipe import GipRecipe
+from unigurd_trainer.recipe import DataRecipe, GipRecipe
+from unigurd_trainer.runs import Run, add_totals
 from unigurd_trainer.scoring import make_validation
 
 Observe = Callable[[dict[str, Any]], None]
 
 
-def run(recipe: GipRecipe, data: Path, out: Path, observe: Observe = lambda record: None) -> dict[str, Any]:
+def run(
+    recipe: GipRecipe,
+    data: Path,
+    out: Path,
+    observe: Observe = lambda record: None,
+    *,
+    compute: Compute = DEFAULT,
+    start: Run | None = None,
+) -> dict[str, Any]:
     """Train by the recipe, or resume; returns what is written to `out`/result.json.
 
-    Before anything is written, a folder of another recipe raises `RecipeError`, and unusable data `DataError`.
+    A new run starts from the base encoder or, where given, from the weights of the run `start`. Before anything is
+    written, a folder of another recipe raises `RecipeError`, and unusable data `DataError`.
     """
     require_recipe(out, recipe.resume_key)
-    setup = prepare(recipe, data, out)
+    setup = prepare(recipe, data, out, compute, start)
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(recipe.model_dump_json(indent=1), encoding="utf-8")
     progress = train(setup, observe)
-    result = describe(recipe, data, progress)
+    result = describe(recipe, data, progress) | {"device": setup.device.type}
+    if start is not None:
+        totals = add_totals([start.totals, result["progress"]])
+        result |= {"started_from": sha256_of(start.latest), "totals": totals}
     (out / "result.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
     return result
 
 
-def prepare(recipe: GipRecipe, data: Path, out: Path) -> Setup:
-    """Read the data and build the model, the collator and the validation of a run."""
+def prepare(recipe: GipRecipe, data: Path, out: Path, compute: Compute = DEFAULT, start: Run | None = None) -> Setup:
+    """Read the data and build the model, the batches and the validation of a run."""
     corpus = Corpus.read(data, holdout_seed=recipe.data.holdout_seed)
-    model, collate = build(recipe)
+    model, collate = build(recipe, None if start is None else start.latest, slack=compute.slack)
     sets = build_evaluation_sets(corpus, corpus.holdout, recipe.seed, max_rows=recipe.validation_rows)
-    settings = MixtureSettings(shares=recipe.data.shares, texts=recipe.data.texts, augment=recipe.data.augment)
-    mixture = corpus.mixture(seed=recipe.seed, settings=settings, compose=ComposeSettings(texts=recipe.data.texts))
+    mixture = corpus.mixture(seed=recipe.seed, **mixture_settings(recipe.data))
     validate = make_validation(collate, sets, recipe.optim.precision)
-    return Setup(recipe, out, model, collate, mixture, validate)
+    feed = Feed(mixture, collate, recipe.episodes, compute.workers)
+    return Setup(recipe, out, compute.place(model), feed, validate)
 
 
-def build(recipe: GipRecipe, weights: Path | None = None) -> tuple[GuardModel, Collator]:
+def mixture_settings(data: DataRecipe) -> dict[str, Any]:
+    """Translate the data part of a recipe into the settings of the mixture and of its composer."""
+    same = ("texts", "augment", "contexts", "personas", "chat_personas", "slices", "briefs", "chat_share")
+    values = {name: getattr(data, name) for name in same}
+    settings = MixtureSettings(shares=data.shares, stranger_share=data.strangers, **values)
+    return {"settings": settings, "compose": ComposeSettings(texts=data.texts, contexts=data.contexts)}
+
+
+def build(recipe: GipRecipe, weights: Path | None = None, *, slack: float = SLACK) -> tuple[GuardModel, Collator]:
     """Build the model of a recipe, on its base encoder or with trained weights, and its collator."""
     base, spec = find_base(recipe.model.base, recipe.model.revision), recipe.model
-    sizes = spec.model_dump(include={"interaction", "head_size", "policy_blocks", "decision_blocks", "dropout"})
-    model = base.model(recipe.seed, **sizes)
+    model = base.model(recipe.seed, **spec.model_dump(exclude={"base", "revision", "freeze_words"}))
     positions = model.config.encoder.max_position_embeddings
     if max(recipe.data.max_text, recipe.data.max_line) > positions:
         raise RecipeError(f"data.max_text and data.max_line must be at most {positions}, the positions of {base.name}")
     if weights is not None:
         model.load_state_dict(load_file(weights))
-    return model, Collator(base.tokenizer(), max_text=recipe.data.max_text, max_line=recipe.data.max_line)
+    sizes = {"max_text": recipe.data.max_text, "max_line": recipe.data.max_line}
+    return model, Collator(base.tokenizer(), **sizes, slack=slack)
 
 
 def describe(recipe: GipRecipe, data: Path, progress: Progress) -> dict[str, Any]:

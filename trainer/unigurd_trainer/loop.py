@@ -19,40 +19,36 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
 from unigurd_sdk.nn.model import GuardModel
-from unigurd_trainer.batching import Batch, Collator
+from unigurd_trainer.batching import Batch
 from unigurd_trainer.checkpointing import Progress, load_state, save_state
 from unigurd_trainer.errors import TrainerError
+from unigurd_trainer.feeding import Feed
 from unigurd_trainer.objective import Losses, autocast, objective
 from unigurd_trainer.recipe import GipRecipe, OptimRecipe
-from unigurd_trainer.rows import Episode
 
 Validate = Callable[[GuardModel], dict[str, float]]
 
 
-class EpisodeSource(Protocol):
-    """Training data by number: `episode(i)` is a pure function of i."""
-
-    def episode(self, index: int) -> Episode:
-        """Give the episode of this number."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a run works on: recipe, output folder, model, collator, data and the validation that steers it."""
+    """What a run works on: recipe, output folder, model, its batches and the validation that steers it."""
 
     recipe: GipRecipe
     out: Path
     model: GuardModel
-    collate: Collator
-    source: EpisodeSource
+    feed: Feed
     validate: Validate
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
 
 
 def train(setup: Setup, observe: Callable[[dict[str, Any]], None] = lambda record: None) -> Progress:
@@ -70,8 +66,10 @@ def train(setup: Setup, observe: Callable[[dict[str, Any]], None] = lambda recor
     log = Log(setup.out / "log.jsonl", observe)
     clock = Clock(progress)
     saved = time.monotonic()
-    while not finished(recipe, progress):
-        losses, batch = step(setup, optimizer, progress)
+    for batch in setup.feed.steps(progress.step, recipe.steps):
+        if finished(recipe, progress):
+            break
+        losses = step(setup, batch.to(setup.device), optimizer, progress)
         clock.tick()
         if progress.step % 20 == 0:
             log.write(progress, batch, losses)
@@ -85,14 +83,12 @@ def train(setup: Setup, observe: Callable[[dict[str, Any]], None] = lambda recor
     return progress
 
 
-def step(setup: Setup, optimizer: torch.optim.Optimizer, progress: Progress) -> tuple[Losses, Batch]:
-    """Do one optimiser step on the next episodes."""
+def step(setup: Setup, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Losses:
+    """Do one optimiser step on a batch."""
     recipe = setup.recipe
-    first = progress.step * recipe.episodes
-    batch = setup.collate([setup.source.episode(first + i) for i in range(recipe.episodes)])
     set_rates(optimizer, schedule(recipe, progress))
     setup.model.train()
-    with autocast(recipe.optim.precision):
+    with autocast(recipe.optim.precision, setup.device.type):
         losses = objective(setup.model, batch, line_loss=recipe.optim.line_loss, smoothing=recipe.optim.smoothing)
     if not math.isfinite(losses.verdict + losses.line):
         raise _diverged("loss", progress)
@@ -104,7 +100,7 @@ def step(setup: Setup, optimizer: torch.optim.Optimizer, progress: Progress) -> 
     progress.step += 1
     progress.examples += batch.examples
     progress.tokens += batch.tokens
-    return losses, batch
+    return losses
 
 
 def _diverged(what: str, progress: Progress) -> TrainerError:

@@ -66,6 +66,9 @@ def calibrate(
     most_fpr: Annotated[
         float, typer.Option(min=0, max=1, help="Share of safe texts that a policy's own threshold may flag.")
     ] = 0.05,
+    policy_fpr: Annotated[
+        list[str] | None, typer.Option(metavar="POLICY=SHARE", help="Another share for a policy; repeatable.")
+    ] = None,
     holdout_seed: HoldoutSeed = 0,
     threads: Threads = 0,
 ) -> None:
@@ -78,12 +81,22 @@ def calibrate(
             checkpoint,
             data,
             most_fpr=most_fpr,
+            policy_fpr=dict(map(_share, policy_fpr or ())),
             holdout_seed=holdout_seed,
             threads=threads or None,
             prepared=lambda rows: bar.update(task, total=rows, description="judging"),
             observe=lambda rows: bar.update(task, advance=rows),
         )
     typer.echo(json.dumps(outcome.to_dict(), indent=1))
+
+
+def _share(text: str) -> tuple[str, float]:
+    """Read "name=0.2"."""
+    name, _, share = text.partition("=")
+    try:
+        return name, float(share)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a policy and a share, as in hate=0.2") from error
 
 
 def _progress() -> Progress:

@@ -134,10 +134,11 @@ def nll(labels: Labels, logits: Scores, temperature: float = 1.0) -> float:
     return float(np.logaddexp(0.0, signed).mean())
 
 
-def best_threshold(labels: Labels, scores: Scores, most_fpr: float = 1.0) -> tuple[float, float]:
+def best_threshold(labels: Labels, scores: Scores, most_fpr: float = 1.0, slack: float = 0.0) -> tuple[float, float]:
     """Return the threshold with the best F1 and that F1; at most a share `most_fpr` of the safe texts may be flagged.
 
-    It lies halfway between neighbouring scores; ties go to the higher one. Where no such threshold flags an unsafe
+    Of the thresholds whose F1 is at most `slack` below the best, it is the highest: where the optimum is flat, fewer
+    false alarms cost nothing. It lies halfway between neighbouring scores. Where no such threshold flags an unsafe
     text, the answer is (1, 0).
     """
     order = np.argsort(-scores, kind="stable")
@@ -146,7 +147,7 @@ def best_threshold(labels: Labels, scores: Scores, most_fpr: float = 1.0) -> tup
     safe = max(len(truth) - int(truth.sum()), 1)
     possible = _last_of_tie(ranked) & ((seen - hits) / safe <= most_fpr)
     values = np.where(possible, 2 * hits / (seen + max(int(truth.sum()), 1)), 0.0)
-    best = int(np.argmax(values)) if len(values) else 0
+    best = int(np.argmax(values >= values.max() - slack)) if len(values) else 0
     if not len(values) or not values[best]:
         return 1.0, 0.0
     below = ranked[best + 1] if best + 1 < len(ranked) else 0.0

@@ -18,6 +18,7 @@ from unigurd_trainer.augment import augment
 from unigurd_trainer.bank import BROAD_TOPICS
 from unigurd_trainer.compose import Composer
 from unigurd_trainer.deck import Deck
+from unigurd_trainer.dressing import Dressing
 from unigurd_trainer.errors import DataError
 from unigurd_trainer.holdout import Holdout
 from unigurd_trainer.leakage import assert_trainable
@@ -51,6 +52,9 @@ class MixtureSettings:
         texts: Texts per episode at most.
         chat_policies: Fixed policies under which unlabelled chat is presumed safe.
         chat_share: Share of presumed-safe chat in their episodes.
+        strangers: Fixed policies whose texts, safe or not, are presumed safe under another one.
+        stranger_share: Share of these in its episodes.
+        contexts, personas, chat_personas, slices, briefs: How public texts are dressed (see `Dressing`).
         drop_lists: Probability that a written policy is shown as its description only.
         document_as_user: Probability that a text with the role ``document`` is shown as the user's.
         augment: Probability that a written text is changed lightly.
@@ -68,6 +72,15 @@ class MixtureSettings:
     texts: int = 16
     chat_policies: frozenset[str] = frozenset({"prompt-injection", "safety", "toxicity", "hate", "harassment"})
     chat_share: float = 0.2
+    strangers: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {"prompt-injection": ("toxicity", "hate", "harassment")}
+    )
+    stranger_share: float = 0.0
+    contexts: float = 0.0
+    personas: float = 0.0
+    chat_personas: float = 0.0
+    slices: float = 0.0
+    briefs: float = 0.0
     drop_lists: float = 0.25
     document_as_user: float = 0.25
     augment: float = 0.0
@@ -108,6 +121,8 @@ class Mixture:
         self._policies = policies
         self._deck = Deck(trainable_rows(conditioned, holdout), size=self.settings.texts, seed=seed)
         self._urn = Urn(trainable_pool(pool, holdout))
+        dress = ("contexts", "personas", "chat_personas", "slices", "briefs")
+        self._dressing = Dressing(self._urn, **{name: getattr(self.settings, name) for name in dress})
         self._written = [row for groups in self._deck.twins.values() for group in groups for row in group]
         self._pattern = self._cycle_pattern()
         self._require_data()
@@ -151,11 +166,21 @@ class Mixture:
         half = self.settings.texts // 2
         chat_count = self.settings.texts * self.settings.chat_share if name in self.settings.chat_policies else 0.0
         chat = self._urn.draw_chat(rng, int(chat_count) + (rng.random() < chat_count % 1))
-        safe = self._urn.draw(rng, name, 0, half - len(chat)) + chat
-        rows = self._urn.draw(rng, name, 1, half) + safe
-        examples = [self._shown(rng, public_example(row), self.settings.augment) for row in rows]
+        strangers = self._strangers(rng, name)
+        safe = self._urn.draw(rng, name, 0, max(0, half - len(chat) - len(strangers)))
+        examples = [self._dressing.chat(rng, public_example(row)) for row in chat] + strangers
+        examples += [self._dressing.text(rng, public_example(row)) for row in self._urn.draw(rng, name, 1, half) + safe]
+        examples = [self._shown(rng, example, self.settings.augment) for example in examples]
         rng.shuffle(examples)
         return Episode(self._varied(rng, self._policies[name]), tuple(examples), "pool")
+
+    def _strangers(self, rng: random.Random, name: str) -> list[Example]:
+        """Draw texts of other fixed policies that are presumed safe under this one."""
+        others = [other for other in self.settings.strangers.get(name, ()) if other in self._urn.policies]
+        share = self.settings.texts * self.settings.stranger_share
+        count = int(share) + (rng.random() < share % 1) if others else 0
+        rows = [row for _ in range(count) for row in self._urn.draw(rng, rng.choice(others), rng.randint(0, 1), 1)]
+        return [replace(public_example(row), label=0) for row in rows]
 
     def _cross(self, rng: random.Random, number: int) -> Episode:
         """Swap half of the safe texts of a composed ban for texts of other policies that are not about it."""

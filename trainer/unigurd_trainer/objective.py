@@ -68,23 +68,26 @@ def _policies(model: GuardModel, vectors: Tensor, batch: Batch) -> LineStates:
 
 def objective(model: GuardModel, batch: Batch, *, line_loss: float, smoothing: float = 0.0) -> Losses:
     """Compute the losses of one step, averaged over the batch's texts."""
-    verdict, line, known = torch.zeros(()), torch.zeros(()), 0
+    device = batch.layout.device
+    verdict, line, known = (torch.zeros((), device=device) for _ in range(3))
     for bucket, logits, weights in forward(model, batch):
         labels = bucket.labels * (1 - 2 * smoothing) + smoothing
         verdict = verdict + functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
         if weights is not None:
             line = line + line_cross_entropy(weights, bucket.targets)
-            known += int((bucket.targets.sum(1) > 0).sum())
-    verdict, line = verdict / batch.examples, line / max(known, 1)
+            known = known + (bucket.targets.sum(1) > 0).sum()
+    verdict, line = verdict / batch.examples, line / known.clamp(min=1)
     return Losses(verdict + line_loss * line, float(verdict.detach()), float(line.detach()))
 
 
 def line_cross_entropy(weights: Tensor, targets: Tensor) -> Tensor:
-    """Sum over rows of -log of the weight that target lines hold: log-weights and 0/1 targets, both [B, L]."""
+    """Sum over rows of -log of the weight that target lines hold: log-weights and 0/1 targets, both [B, L].
+
+    Rows without a target count nothing; no value is read back, so a GPU is never waited for.
+    """
     known = targets.sum(1) > 0
-    if not bool(known.any()):
-        return weights.new_zeros(())
-    return -weights[known].masked_fill(targets[known] == 0, -1e9).logsumexp(-1).sum()
+    held = torch.where(known[:, None], weights.masked_fill(targets == 0, -1e9), 0.0).logsumexp(-1)
+    return -torch.where(known, held, 0.0).sum()
 
 
 def _widen(tensor: Tensor, width: int) -> Tensor:

@@ -21,11 +21,13 @@ else:
 _LENGTH = {"steps", "max_seconds", "patience", "validate_every", "validation_rows", "checkpoint_seconds"}
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A recipe, or a part of one: nothing unknown, nothing changed later."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ModelRecipe(_Strict):
+class ModelRecipe(Strict):
     """The model: base encoder and how text and policy interact (see `unigurd_sdk.nn.model`)."""
 
     base: str = "sentence-transformers/all-MiniLM-L6-v2"
@@ -34,12 +36,13 @@ class ModelRecipe(_Strict):
     head_size: int = Field(default=192, gt=0, multiple_of=6)
     policy_blocks: int = Field(default=2, ge=0)
     decision_blocks: int = Field(default=2, ge=0)
-    dropout: float = Field(default=0.1, ge=0, lt=1)
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="of the head")
+    encoder_dropout: float = Field(default=0.0, ge=0, lt=1)
     freeze_words: bool = True
 
 
-class DataRecipe(_Strict):
-    """The mixture: shares of episodes by kind (see `unigurd_trainer.mixture`), texts an episode, and what is cut."""
+class DataRecipe(Strict):
+    """The mixture: shares of episodes by kind (see `unigurd_trainer.mixture`), their texts, and how these appear."""
 
     composed: float = Field(default=0.42, ge=0)
     conditioned: float = Field(default=0.25, ge=0)
@@ -49,6 +52,13 @@ class DataRecipe(_Strict):
     max_text: int = Field(default=192, ge=16, description="tokens; longer training texts are cut, checks never are")
     max_line: int = Field(default=64, ge=8, description="tokens; longer policy lines become several")
     augment: float = Field(default=0.2, ge=0, le=1, description="share of written texts that are changed lightly")
+    strangers: float = Field(default=0.0, ge=0, le=0.5, description="share of other policies' texts, presumed safe")
+    contexts: float = Field(default=0.0, ge=0, le=1, description="share of texts put among harmless ones")
+    personas: float = Field(default=0.0, ge=0, le=1, description="share of public texts set into a role instruction")
+    chat_personas: float = Field(default=0.0, ge=0, le=1, description="the same for presumed-safe chat")
+    slices: float = Field(default=0.0, ge=0, le=1, description="share of long safe texts shown in part")
+    briefs: float = Field(default=0.0, ge=0, le=1, description="share of chat that gives way to structured prompts")
+    chat_share: float = Field(default=0.2, ge=0, le=0.5, description="share of presumed-safe chat in pool episodes")
     holdout_seed: int = 0
 
     @property
@@ -58,7 +68,7 @@ class DataRecipe(_Strict):
         return {kind: share for kind in kinds if (share := float(getattr(self, kind))) > 0}
 
 
-class OptimRecipe(_Strict):
+class OptimRecipe(Strict):
     """AdamW, linear warm-up, cosine decay to a tenth, gradient clipping."""
 
     encoder_lr: float = Field(default=1e-4, gt=0)
@@ -73,7 +83,7 @@ class OptimRecipe(_Strict):
     precision: str = Field(default="bf16", pattern="^(bf16|fp32)$")
 
 
-class GipRecipe(_Strict):
+class GipRecipe(Strict):
     """Guardrail instruction pretraining with the classification loss."""
 
     name: str

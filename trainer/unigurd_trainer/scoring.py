@@ -41,17 +41,18 @@ def score_episodes(
 ) -> Scored:
     """Score every text of the episodes, `chunk` episodes at a time; rows come bucket by bucket, not in order."""
     model.eval()
+    device = next(model.parameters()).device
     parts = []
     for start in range(0, len(episodes), chunk):
-        with autocast(precision):
-            batch: Batch = collate(episodes[start : start + chunk])
+        with autocast(precision, device.type):
+            batch: Batch = collate(episodes[start : start + chunk]).to(device)
             parts += [_rows(bucket, logits, start) for bucket, logits, _ in forward(model, batch)]
     labels, logits, episode = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Scored(labels.astype(np.int64), logits.astype(np.float64), episode.astype(np.int64))
 
 
 def _rows(bucket: TextBucket, logits: torch.Tensor, start: int) -> tuple[NDArray[np.float32], ...]:
-    return bucket.labels.numpy(), logits.float().numpy(), (bucket.policy + start).numpy()
+    return bucket.labels.cpu().numpy(), logits.float().cpu().numpy(), (bucket.policy + start).cpu().numpy()
 
 
 def make_validation(

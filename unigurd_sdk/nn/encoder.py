@@ -19,7 +19,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
-    """Sizes of the encoder, under the names of Hugging Face's `config.json`."""
+    """Sizes of the encoder, under the names of Hugging Face's `config.json`; `dropout` works while training only."""
 
     vocab_size: int = 30522
     hidden_size: int = 384
@@ -29,6 +29,7 @@ class EncoderConfig:
     max_position_embeddings: int = 512
     type_vocab_size: int = 2
     layer_norm_eps: float = 1e-12
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,13 @@ class Embeddings(nn.Module):
         self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
         self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, input_ids: Tensor, token_type: int) -> Tensor:
         """Embed ids [B, T] into [B, T, D]; the whole row has one token type."""
         positions = self.position_embeddings.weight[: input_ids.shape[1]]
         summed = self.word_embeddings(input_ids) + positions + self.token_type_embeddings.weight[token_type]
-        return self.LayerNorm(summed)  # type: ignore[no-any-return]
+        return self.dropout(self.LayerNorm(summed))  # type: ignore[no-any-return]
 
 
 class SelfAttention(nn.Module):
@@ -106,10 +108,10 @@ class Layer(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        size, inner, eps = config.hidden_size, config.intermediate_size, config.layer_norm_eps
-        self.attention = nn.ModuleDict({"self": SelfAttention(config), "output": _Output(size, size, eps)})
+        size, inner = config.hidden_size, config.intermediate_size
+        self.attention = nn.ModuleDict({"self": SelfAttention(config), "output": _Output(size, config)})
         self.intermediate = nn.ModuleDict({"dense": nn.Linear(size, inner)})
-        self.output = _Output(inner, size, eps)
+        self.output = _Output(inner, config)
 
     def attend_packed(self, hidden: Tensor, shapes: list[torch.Size], biases: list[Tensor]) -> Tensor:
         """Context of packed rows (see `SelfAttention.packed`)."""
@@ -124,15 +126,16 @@ class Layer(nn.Module):
 
 
 class _Output(nn.Module):
-    """Dense, residual, layer norm."""
+    """Dense, dropout, residual, layer norm."""
 
-    def __init__(self, inner: int, size: int, eps: float) -> None:
+    def __init__(self, inner: int, config: EncoderConfig) -> None:
         super().__init__()
-        self.dense = nn.Linear(inner, size)
-        self.LayerNorm = nn.LayerNorm(size, eps=eps)
+        self.dense = nn.Linear(inner, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, inner: Tensor, residual: Tensor) -> Tensor:
-        return self.LayerNorm(self.dense(inner) + residual)  # type: ignore[no-any-return]
+        return self.LayerNorm(self.dropout(self.dense(inner)) + residual)  # type: ignore[no-any-return]
 
 
 class Encoder(nn.Module):
@@ -204,7 +207,9 @@ def attention_bias(mask: Tensor) -> Tensor:
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    """Scaled dot-product attention over [B, H, T, d], always in float32; written out while exporting."""
+    """Scaled dot-product attention over [B, H, T, d]; in float32 on a CPU, written out while exporting."""
+    if query.is_cuda and query.dtype != torch.float32:
+        return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
     with torch.autocast(query.device.type, enabled=False):
         query, key, value = query.float(), key.float(), value.float()
         if torch.onnx.is_in_onnx_export():

@@ -166,6 +166,18 @@ def test_a_share_must_be_one(graded_checkpoint, data):
         calibrate.run(graded_checkpoint, data, most_fpr=5)
 
 
+def test_a_policy_may_have_a_share_of_its_own(graded_checkpoint, data):
+    overconfident(data)
+    strict = calibrate.run(graded_checkpoint, data, most_fpr=0.01).thresholds["hate"]
+    free = calibrate.run(graded_checkpoint, data, most_fpr=0.01, policy_fpr={"hate": 0.5}).thresholds["hate"]
+    assert free.value < strict.value
+    assert free.f1 > strict.f1
+    with pytest.raises(ConfigError, match="haet"):
+        calibrate.run(graded_checkpoint, data, policy_fpr={"haet": 0.5})
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        calibrate.run(graded_checkpoint, data, policy_fpr={"hate": 5.0})
+
+
 def test_a_failure_leaves_the_checkpoint_as_it_was(graded_checkpoint, data):
     before = Checkpoint.open(graded_checkpoint).id
     rewrite_pool(data, [("m4", 0)] * 50)

@@ -1,0 +1,1 @@
+"""Model merging: pure functions over named tensors (paper, section 3.4)."""
