@@ -1,0 +1,86 @@
+"""De-duplication of files: lines are kept byte for byte, and everything else is accounted for."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from unigurd_sdk.errors import ConfigError
+from unigurd_trainer.dedup.files import run
+from unigurd_trainer.errors import DataError
+
+ROWS = [
+    {"id": "1", "text": "Hide  my income 0", "label": "unsafe"},
+    {"id": "2", "text": "hide my income 0", "label": 1, "extra": {"kept": "as it is"}},
+    {"id": "3", "text": "HIDE my income 0", "label": "safe"},
+]
+MORE = [{"id": "4", "text": "gone by meaning 1", "label": "unsafe"}, {"id": "5", "text": "\ud800 stays 90", "label": 0}]
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_kept_lines_go_to_files_of_the_same_name(tmp_path, write_rows, angles):
+    first, second = write_rows("in/a.jsonl", ROWS), write_rows("in/b.jsonl", MORE)
+    outcome = run([tmp_path / "in"], tmp_path / "out", embedder=angles)
+    assert outcome.counts == {"rows": 5, "kept": 3, "exact": 1, "lexical": 0, "semantic": 1, "review": 1}
+    originals = first.read_bytes().splitlines(True), second.read_bytes().splitlines(True)
+    assert (tmp_path / "out/a.jsonl").read_bytes() == originals[0][0] + originals[0][2]
+    assert (tmp_path / "out/b.jsonl").read_bytes() == originals[1][1]
+
+
+def test_what_is_dropped_or_in_doubt_is_noted(tmp_path, write_rows, angles):
+    write_rows("in/a.jsonl", ROWS)
+    write_rows("in/b.jsonl", MORE)
+    run([tmp_path / "in"], tmp_path / "out", embedder=angles)
+    notes = tmp_path / "out/dedup"
+    assert lines(notes / "dropped.jsonl") == [
+        {"id": "2", "tier": "exact", "kept": "1", "file": "a.jsonl", "line": 2},
+        {"id": "4", "tier": "semantic", "kept": "1", "file": "b.jsonl", "line": 1},
+    ]
+    (review,) = lines(notes / "review.jsonl")
+    assert (review["tier"], review["similarity"]) == ("exact", 1.0)
+    assert [(row["id"], row["label"], row["line"]) for row in review["rows"]] == [("1", "unsafe", 1), ("3", "safe", 3)]
+    counts = json.loads((notes / "counts.json").read_text())
+    assert counts["counts"]["kept"] == 3
+    assert counts["options"]["tau"] == 0.9
+
+
+def test_the_result_is_read_again_as_data_and_stays(tmp_path, write_rows):
+    write_rows("in/a.jsonl", ROWS)
+    run([tmp_path / "in"], tmp_path / "out")
+    again = run([tmp_path / "out"], tmp_path / "again")
+    assert again.counts["rows"] == again.counts["kept"] == 2
+
+
+def test_gzipped_shards_are_written_plain(tmp_path):
+    packed = tmp_path / "a.jsonl.gz"
+    packed.write_bytes(gzip.compress(b'{"text": "a", "label": 0}\r\n{"text": "A", "label": 0}'))
+    run([packed], tmp_path / "out")
+    assert (tmp_path / "out/a.jsonl").read_bytes() in (b'{"text": "a", "label": 0}\n', b'{"text": "A", "label": 0}\n')
+
+
+def test_the_data_is_never_overwritten(tmp_path, write_rows):
+    path = write_rows("a.jsonl", ROWS)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="holds the data itself"):
+        run([path], tmp_path)
+    with pytest.raises(ConfigError, match="must be a folder"):
+        run([path], tmp_path / "new.jsonl")
+    assert path.read_bytes() == before
+
+
+def test_two_shards_of_one_name_are_refused(tmp_path, write_rows):
+    places = [write_rows("x/a.jsonl", ROWS), write_rows("y/a.jsonl", ROWS)]
+    with pytest.raises(ConfigError, match="same name"):
+        run(places, tmp_path / "out")
+
+
+def test_nothing_is_written_if_a_line_is_bad(tmp_path, write_rows):
+    write_rows("in/a.jsonl", [*ROWS, {"text": "no label"}])
+    with pytest.raises(DataError, match="line 4"):
+        run([tmp_path / "in"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
