@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     from unigurd_sdk.policy import Policy
 
-TEMPLATE_VERSION = 1
+TEMPLATE_VERSION = 2
 """Version of the rendering below; a checkpoint's manifest names the one it was trained with."""
 
 Role = Literal["user", "assistant", "document"]

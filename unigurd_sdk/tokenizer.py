@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from unigurd_sdk.emoji import spell_emoji
 from unigurd_sdk.errors import ModelCorrupt, ModelIncompatible
 
 if TYPE_CHECKING:
@@ -69,9 +70,15 @@ class GuardTokenizer:
             raise ModelCorrupt(path, expected="a tokenizer.json", actual=str(error)) from error
 
     def encode(self, text: str) -> Encoding:
-        """Encode text without special tokens; lone surrogates are read as U+FFFD, offsets stay those of `text`."""
-        encoding = self._tokenizer.encode(_SURROGATE.sub("\ufffd", text), add_special_tokens=False)
-        return Encoding(encoding.ids, encoding.offsets)
+        """Encode text without special tokens; offsets stay those of `text`.
+
+        Lone surrogates are read as U+FFFD, emoji as their names.
+        """
+        spelled, origin = spell_emoji(_SURROGATE.sub("\ufffd", text))
+        encoding = self._tokenizer.encode(spelled, add_special_tokens=False)
+        if origin is None:
+            return Encoding(encoding.ids, encoding.offsets)
+        return Encoding(encoding.ids, [(origin[start], origin[end - 1] + 1) for start, end in encoding.offsets])
 
     def wrap(self, ids: Sequence[int]) -> list[int]:
         """Put the start and end token around a segment."""

@@ -40,7 +40,7 @@ def test_spans_cover_the_text_in_order(segmenter, text, role):
     assert spans[0][0] == 0
     assert spans[-1][1] == len(text)
     for (start, end), (after, _) in zip(spans, spans[1:], strict=False):
-        assert start < after <= end
+        assert start <= after <= end  # equal where one emoji is read in more words than a window holds
 
 
 def test_every_token_of_the_text_is_in_a_segment(segmenter, tokenizer):

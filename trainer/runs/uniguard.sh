@@ -1,13 +1,20 @@
 #!/usr/bin/env bash
 # Trains, exports, calibrates and measures the shipped `uniguard`. Interrupted training resumes where it stopped.
+# DEVICE=cuda WORKERS=14 for the second stage, which is long on a CPU.
 set -euo pipefail
 data=${UNIGURD_DATA:-../shared/data}
 export PATH="$PWD/${VENV:-.venv}/bin:$PATH"
-run=runs/uniguard
 folder=unigurd_sdk/models/uniguard
-unigurd-train gip trainer/recipes/uniguard.toml --data "$data" --out "$run" --threads 2
-unigurd-train export "$run" --out "$folder" --precision int8-weights --last --data "$data"
-unigurd-train calibrate "$folder" --data "$data" --most-fpr 0.1
+gip() { # stage, then options
+  unigurd-train gip "trainer/recipes/uniguard-$1.toml" --data "$data" --out "runs/uniguard-$1" "${@:2}"
+}
+gip 1 --threads 2
+gip 2 --from runs/uniguard-1 --device "${DEVICE:-cpu}" --workers "${WORKERS:-0}"
+unigurd-train merge average runs/uniguard-{1,2} --weight .3 --weight .7 --chain --out runs/uniguard-12
+gip 3 --from runs/uniguard-12 --threads 2
+unigurd-train merge average runs/uniguard-{1,2,3} --weight .35 --weight .45 --weight .2 --chain --out runs/uniguard
+unigurd-train export runs/uniguard --out "$folder" --precision int8-weights --data "$data"
+unigurd-train calibrate "$folder" --data "$data" --most-fpr 0.1 --policy-fpr hate=0.2
 unigurd-train evaluate "$folder" --data "$data" --out docs/results/uniguard.json
 unigurd-train card "$folder" --results docs/results/uniguard.json
 python docs/generate.py
