@@ -17,6 +17,8 @@ from unigurd_trainer.sdg.samples import LABELS, from_record, sample_id
 
 __all__ = ["Located", "Record", "read_records", "shards"]
 
+PARTS = ("train", "dev")
+
 _SUFFIXES = (".jsonl", ".jsonl.gz")
 _LABELS: dict[Any, int] = {**{name: label for label, name in enumerate(LABELS)}, 0: 0, 1: 1}
 _NAMES = {"lang": "language", "license": "licence"}
@@ -77,9 +79,12 @@ class Located:
 
 
 def shards(places: Iterable[Path]) -> tuple[Path, ...]:
-    """List the JSON Lines files (also gzipped) at paths, a folder's by name; `DataError` if there is none."""
+    """List the JSON Lines files (also gzipped) at paths, a folder's by name; `DataError` if there is none.
+
+    Of a data set that `unigurd-train sdg` wrote, these are the files of its parts, `train` and `dev`, and no others.
+    """
     found: list[Path] = []
-    for place in places:
+    for place in (part for place in places for part in _parts(place)):
         inside = (
             sorted(path for path in place.iterdir() if path.name.endswith(_SUFFIXES)) if place.is_dir() else [place]
         )
@@ -90,6 +95,12 @@ def shards(places: Iterable[Path]) -> tuple[Path, ...]:
     if not found:
         raise DataError("no file was named; name a file or folder with the data")
     return tuple(found)
+
+
+def _parts(place: Path) -> list[Path]:
+    """Return the folders of the parts that hold shards, or the place itself."""
+    folders = [place / part for part in PARTS]
+    return [folder for folder in folders if any(folder.glob("*.jsonl*"))] or [place]
 
 
 def read_records(files: Sequence[Path]) -> Iterator[Located]:

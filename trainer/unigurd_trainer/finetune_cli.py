@@ -1,0 +1,79 @@
+"""The command `unigurd-train finetune`; `register` adds it to the trainer's command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from unigurd_trainer.precision import Precision
+
+__all__ = ["finetune", "register"]
+
+console = Console(stderr=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to an application."""
+    app.command()(finetune)
+
+
+def finetune(
+    policy: Annotated[str, typer.Option(help="Policy file, built-in name, or a sentence.")],
+    data: Annotated[Path, typer.Option(help="JSON Lines file or folder: text and label (safe, unsafe) of each row.")],
+    out: Annotated[Path, typer.Option(help="Checkpoint folder to write; an interrupted run resumes from it.")],
+    start: Annotated[str, typer.Option("--from", help="Checkpoint to start from.")] = "uniguard",
+    mode: Annotated[
+        Literal["full", "head"], typer.Option(help="Train all weights, or only the classification head.")
+    ] = "full",
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs at most.")] = 8,
+    seed: Annotated[int, typer.Option(help="Order of the texts, and which measure where no row says so.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")] = 0,
+    precision: Annotated[Precision, typer.Option(help="Form of the written weights.")] = "int8-weights",
+) -> None:
+    """Train a TaskGuard: a checkpoint for one policy, from its labelled texts."""
+    import torch
+
+    from unigurd_sdk.checkpoint import Checkpoint
+    from unigurd_sdk.hub import locate
+    from unigurd_sdk.registry import PolicyRegistry
+    from unigurd_trainer.compute import Compute
+    from unigurd_trainer.finetune import TaskRecipe, run
+    from unigurd_trainer.taskdata import read_task
+
+    if threads:
+        torch.set_num_threads(threads)
+    recipe = TaskRecipe(mode=mode, epochs=epochs, seed=seed)
+    with console.status("fine-tuning"):
+        result = run(
+            PolicyRegistry().resolve(policy),
+            read_task(data, seed=seed),
+            Checkpoint.open(locate(start)),
+            out,
+            recipe=recipe,
+            compute=Compute(device),
+            precision=precision,
+            observe=_show,
+        )
+    console.print(_table(result))
+    console.print(f'{out}: use it with Guard.from_pretrained("{out}").check(text, policy="{policy}")', soft_wrap=True)
+
+
+def _show(record: dict[str, Any]) -> None:
+    if "score" in record:
+        console.print(f"step {record['step']}: AUC {record['score']:.3f} on the held-out texts", highlight=False)
+
+
+def _table(result: Mapping[str, Any]) -> Table:
+    rows = result["rows"]
+    table = Table(title=f"{result['policy']}: {rows['train']} texts trained, {rows['dev']} held out")
+    for head in ("", "AUC", "F1", "FPR", "threshold"):
+        table.add_column(head)
+    for name in ("before", "after"):
+        table.add_row(name, *(f"{result[name][key]:.3f}" for key in ("auc", "f1", "fpr", "threshold")))
+    return table
