@@ -71,6 +71,8 @@ def benchmark(name: str) -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     "bench-latency": partial(benchmark, "latency"),
     "bench-policies": partial(benchmark, "policies"),
+    "bench-precision": partial(benchmark, "precision"),
+    "bench-precision-latency": partial(benchmark, "precision-latency"),
     "cli": cli_reference,
     "policies": policy_table,
     "results": results_table,

@@ -14,7 +14,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from unigurd_sdk.errors import UnigurdError
-from unigurd_trainer import export_cli, measure_cli
+from unigurd_trainer import export_cli, finetune_cli, measure_cli
+from unigurd_trainer.merge import cli as merge_cli
+from unigurd_trainer.report import cli as report_cli
+from unigurd_trainer.sdg import cli as sdg_cli
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, evaluate and export guards.")
 console = Console(stderr=True)
@@ -36,12 +39,17 @@ def gip(
     data: Data,
     out: Out,
     threads: Threads = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare batches ahead.")] = 0,
+    start: Annotated[Path | None, typer.Option("--from", help="Folder of a run whose weights to start from.")] = None,
     tensorboard: Annotated[bool, typer.Option(help="Also log to OUT/tensorboard.")] = False,
 ) -> None:
     """Pretrain a MultiTaskGuard on composed, written and public policies (GIP)."""
     from unigurd_trainer import gip as stage
+    from unigurd_trainer.compute import Compute
     from unigurd_trainer.observers import fan_out, tensorboard_observer
     from unigurd_trainer.recipe import load_recipe
+    from unigurd_trainer.runs import Run
 
     _set_threads(threads)
     loaded = load_recipe(recipe)
@@ -56,12 +64,18 @@ def gip(
         observers = [lambda record: _show(bar, task, record)]
         if tensorboard:
             observers.append(tensorboard_observer(out / "tensorboard"))
-        result = stage.run(loaded, data, out, fan_out(observers))
+        compute = Compute(device, workers)
+        first = None if start is None else Run.open(start)
+        result = stage.run(loaded, data, out, fan_out(observers), compute=compute, start=first)
     console.print_json(json.dumps(result))
 
 
+finetune_cli.register(app)
 export_cli.register(app)
 measure_cli.register(app)
+sdg_cli.register(app)
+app.add_typer(merge_cli.app, name="merge")
+app.add_typer(report_cli.app, name="data")
 
 
 @app.command()

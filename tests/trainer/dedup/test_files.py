@@ -73,6 +73,15 @@ def test_the_data_is_never_overwritten(tmp_path, write_rows):
     assert path.read_bytes() == before
 
 
+def test_the_parts_of_a_data_set_stay_apart(tmp_path, write_rows):
+    for part, text in (("train", "a text that trains"), ("dev", "another one that measures")):
+        write_rows(f"data/{part}/shard-00000.jsonl", [{"text": text, "label": "safe"}])
+    write_rows("data/review.jsonl", [{"rows": []}])
+    run([tmp_path / "data"], tmp_path / "out")
+    written = [path.relative_to(tmp_path / "out").as_posix() for path in sorted((tmp_path / "out").rglob("shard-*"))]
+    assert written == ["dev/shard-00000.jsonl", "train/shard-00000.jsonl"]
+
+
 def test_two_shards_of_one_name_are_refused(tmp_path, write_rows):
     places = [write_rows("x/a.jsonl", ROWS), write_rows("y/a.jsonl", ROWS)]
     with pytest.raises(ConfigError, match="same name"):

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from unigurd_sdk.errors import ConfigError
 from unigurd_trainer.dedup.entry import Entry
 from unigurd_trainer.dedup.pipeline import Options, Outcome, deduplicate
-from unigurd_trainer.dedup.records import Located, read_records, shards
+from unigurd_trainer.dedup.records import PARTS, Located, read_records, shards
 from unigurd_trainer.sdg.embedding import Embedder
 from unigurd_trainer.sdg.samples import LABELS
 
@@ -61,12 +61,18 @@ def run(
 def _targets(files: Sequence[Path], out: Path) -> dict[Path, Path]:
     if out.suffix == ".jsonl" or out.is_file():
         raise ConfigError(f"{out} must be a folder; each shard is written into it under its own name.")
-    targets = {file: out / file.name.removesuffix(".gz") for file in files}
+    targets = {file: _target(file, out) for file in files}
     if len(set(targets.values())) < len(files):
         raise ConfigError("Two of the files have the same name; de-duplicate them from one folder, or rename one.")
     if {file.resolve() for file in files} & {target.resolve() for target in targets.values()}:
         raise ConfigError(f"{out} holds the data itself; name another folder, so that nothing is overwritten.")
     return targets
+
+
+def _target(file: Path, out: Path) -> Path:
+    """Say where a shard goes; the parts of a data set stay apart."""
+    folder = out / file.parent.name if file.parent.name in PARTS else out
+    return folder / file.name.removesuffix(".gz")
 
 
 def _write(files: Sequence[Path], targets: dict[Path, Path], outcome: Outcome, notes: Path) -> dict[int, Located]:
@@ -79,6 +85,7 @@ def _write(files: Sequence[Path], targets: dict[Path, Path], outcome: Outcome, n
         shard: tuple[Path, BinaryIO] | None = None
         for row, located in enumerate(read_records(files)):
             if shard is None or shard[0] != located.file:
+                targets[located.file].parent.mkdir(exist_ok=True)
                 shard = located.file, stack.enter_context(targets[located.file].open("wb"))
             if row in wanted:
                 reviewed[row] = located

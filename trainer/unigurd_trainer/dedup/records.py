@@ -15,7 +15,7 @@ from unigurd_trainer.dedup.entry import Entry, tie_of
 from unigurd_trainer.errors import DataError
 from unigurd_trainer.sdg.samples import LABELS, from_record, sample_id
 
-__all__ = ["Located", "Record", "read_records", "shards"]
+__all__ = ["PARTS", "Located", "Record", "read_records", "shards"]
 
 PARTS = ("train", "dev")
 
@@ -84,7 +84,7 @@ def shards(places: Iterable[Path]) -> tuple[Path, ...]:
     Of a data set that `unigurd-train sdg` wrote, these are the files of its parts, `train` and `dev`, and no others.
     """
     found: list[Path] = []
-    for place in (part for place in places for part in _parts(place)):
+    for place in (part for named in places for part in _parts(named)):
         inside = (
             sorted(path for path in place.iterdir() if path.name.endswith(_SUFFIXES)) if place.is_dir() else [place]
         )

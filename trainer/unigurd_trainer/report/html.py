@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from unigurd_trainer.dedup.extra import load
@@ -16,13 +17,14 @@ __all__ = ["render"]
 _VALUES = 15  # of a field that are drawn
 
 
-def render(report: Report, *, title: str = "Data report", texts: bool = True) -> str:
+def render(report: Report, *, title: str = "Data report", texts: bool = True, notes: Sequence[str] = ()) -> str:
     """Render the report.
 
     Args:
         report: What was measured.
         title: Heading.
         texts: Whether texts of the data may be shown; if not, rows are named by file and line only.
+        notes: What the generator says of its run, in sentences.
     """
     markup = load("markupsafe", purpose="The HTML report").Markup
     plots = [
@@ -36,6 +38,7 @@ def render(report: Report, *, title: str = "Data report", texts: bool = True) ->
         texts=texts,
         labels=LABELS,
         findings=findings(report),
+        notes=[printable(note) for note in notes],
         facts=_facts(report),
         plots=plots,
         same=[(name, excerpt(table[0].value)) for name, table in report.tables.items() if len(table) == 1],

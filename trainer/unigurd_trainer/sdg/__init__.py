@@ -1,0 +1,1 @@
+"""Synthetic data generation: from a policy to a clean data set (paper, section 3.1)."""

@@ -1,0 +1,75 @@
+"""Sentence embeddings from a guard's own encoder: what de-duplication and the offline generator compare texts by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unigurd_sdk.checkpoint import Checkpoint
+from unigurd_sdk.runtime.batches import batches
+from unigurd_sdk.tokenizer import GuardTokenizer, pad_rows
+
+__all__ = ["Embedder", "GuardEmbedder"]
+
+_LINE_STATE = "vectors"
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed N texts: [N, D] float32, each row of length 1."""
+        ...
+
+
+class GuardEmbedder:
+    """Embeds with the policy graph of a checkpoint, whose first state is the sentence embedding of each line.
+
+    Args:
+        checkpoint: The checkpoint; it needs ONNX weights.
+        threads: CPU threads; None leaves the choice to onnxruntime.
+        max_tokens: A longer text is embedded by its first `max_tokens` tokens.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, threads: int | None = None, max_tokens: int = 64) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        graph = checkpoint.file(checkpoint.manifest.weight_file("onnx", "policy"))
+        self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        self._tokenizer = GuardTokenizer.from_file(checkpoint.file("tokenizer.json"))
+        self._max_tokens = max_tokens
+
+    @classmethod
+    def bundled(cls, *, threads: int | None = None) -> GuardEmbedder:
+        """Embed with the checkpoint that the wheel holds."""
+        from unigurd_sdk.hub import locate
+
+        return cls(Checkpoint.open(locate("uniguard"), verify="size"), threads=threads)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed N texts: [N, D] float32, each row of length 1; no texts give [0, 1]."""
+        if not texts:
+            return np.zeros((0, 1), dtype=np.float32)
+        rows = [self._tokenizer.line_ids(text, self._max_tokens)[0] for text in texts]
+        parts = [(chosen, self._run([rows[row] for row in chosen])) for chosen in batches([*map(len, rows)], 1024)]
+        vectors = np.empty((len(rows), parts[0][1].shape[1]), dtype=np.float32)
+        for chosen, part in parts:
+            vectors[chosen] = part
+        return vectors
+
+    def _run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        ids, mask = pad_rows(rows, self._tokenizer.pad)
+        feed = {"input_ids": ids, "attention_mask": mask, "polarity": np.zeros(len(rows), dtype=np.int64)}
+        wanted = {each.name for each in self._session.get_inputs()}
+        found: NDArray[np.float32] = self._session.run(
+            [_LINE_STATE], {key: value for key, value in feed.items() if key in wanted}
+        )[0]
+        return found[1:]  # the first row is the null line
