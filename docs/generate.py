@@ -69,6 +69,7 @@ def benchmark(name: str) -> str:
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
+    "bench-fusion": partial(benchmark, "fusion"),
     "bench-latency": partial(benchmark, "latency"),
     "bench-policies": partial(benchmark, "policies"),
     "bench-precision": partial(benchmark, "precision"),

@@ -1,7 +1,8 @@
 """From the model's two graph modules to fused ONNX graphs in float32.
 
 They are traced from the modules that the torch runtime runs, and fused by ONNX Runtime's transformer optimiser
-(attention, GELU, layer norm), which is where most of the speed on a CPU comes from.
+(attention, GELU, layer norm). Int8 arithmetic needs the fused operators; in float32 they gain nothing over ONNX Runtime's
+own optimisations (`benchmarks/fusion.py`).
 """
 
 from __future__ import annotations
@@ -87,11 +88,12 @@ def _example_ids(model: GuardModel, rows: int, tokens: int) -> Tensor:
 def _fused(graph: Graph, model: GuardModel) -> ModelProto:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "traced.onnx"
-        _trace(graph, path)
-        return _fuse(path, heads=model.config.encoder.num_attention_heads, size=model.config.encoder.hidden_size)
+        trace(graph, path)
+        return fuse(path, heads=model.config.encoder.num_attention_heads, size=model.config.encoder.hidden_size)
 
 
-def _trace(graph: Graph, path: Path) -> None:
+def trace(graph: Graph, path: Path) -> None:
+    """Write a graph to a file as it is traced, not fused."""
     try:
         import onnx  # noqa: F401
     except ImportError as error:
@@ -110,7 +112,8 @@ def _trace(graph: Graph, path: Path) -> None:
         )
 
 
-def _fuse(path: Path, *, heads: int, size: int) -> ModelProto:
+def fuse(path: Path, *, heads: int, size: int) -> ModelProto:
+    """Fuse a traced graph of an encoder with `heads` heads and `size` hidden units, in place; return it."""
     import onnx
     from onnxruntime.transformers import optimizer
 

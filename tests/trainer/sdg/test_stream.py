@@ -66,7 +66,15 @@ def test_it_goes_on_while_the_consumer_works():
     assert list(stream) == [1, 2]
 
 
-def test_ctrl_c_closes_the_source():
+@pytest.fixture
+def interruptible():
+    """SIGINT raises KeyboardInterrupt, also where the tests run in the background and ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_closes_the_source(interruptible):
     log: list[str] = []
 
     async def slow():
