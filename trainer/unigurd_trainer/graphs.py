@@ -1,8 +1,8 @@
 """From the model's two graph modules to fused ONNX graphs in float32.
 
 They are traced from the modules that the torch runtime runs, and fused by ONNX Runtime's transformer optimiser
-(attention, GELU, layer norm). Int8 arithmetic needs the fused operators; in float32 they gain nothing over ONNX Runtime's
-own optimisations (`benchmarks/fusion.py`).
+(attention, GELU, layer norm). Int8 arithmetic needs the fused operators; in float32 they gain nothing over what ONNX
+Runtime does by itself (`benchmarks/fusion.py`).
 """
 
 from __future__ import annotations
