@@ -30,7 +30,7 @@ class PolicyDocument:
 
     Attributes:
         data: The mapping as written.
-        lines: The 1-based line of each dotted location such as ``disallowed.2``; empty for TOML.
+        lines: The 1-based line of each dotted location such as ``disallowed.2``; for TOML of each field.
     """
 
     data: dict[str, Any]
@@ -98,13 +98,24 @@ def _parse_toml(text: str, path: Path | None) -> PolicyDocument:
     else:
         import tomli as tomllib
     try:
-        return PolicyDocument(tomllib.loads(text))
+        data = tomllib.loads(text)
+        return PolicyDocument(data, _toml_lines(text, data))
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"\(at line (\d+)", str(error))
         line = int(found.group(1)) if found else None
         raise InvalidPolicy(f"this is not valid TOML: {error}", path=path, line=line) from error
     except RecursionError as error:
         raise InvalidPolicy("this is nested too deeply for a policy", path=path) from error
+
+
+def _toml_lines(text: str, data: Mapping[str, Any]) -> dict[str, int]:
+    """Find the line of each top-level field: the first that sets it, or opens a table of its name."""
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        found = re.match(r"""\s*(?:\[\[?\s*)?["']?([\w-]+)["']?\s*[.=\]]""", line)
+        if found and found.group(1) in data:
+            lines.setdefault(found.group(1), number)
+    return lines
 
 
 def _parse_yaml(text: str, path: Path | None) -> PolicyDocument:

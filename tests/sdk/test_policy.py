@@ -211,8 +211,10 @@ def test_bad_yaml_is_located_and_explained(tmp_path: Path, text: str, line: int 
         ("", None, "empty"),
         ('name = "n"\ndescription = nope\n', 2, "not valid TOML"),
         ('name = "n"\nname = "m"\n', 2, "not valid TOML"),
-        ('name = "n"\ndescription = "d"\nalowed = []\n', None, "did you mean `allowed`?"),
-        ('name = "n"\ndescription = 3\n', None, "must be text"),
+        ('name = "n"\ndescription = "d"\nalowed = []\n', 3, "did you mean `allowed`?"),
+        ('name = "n"\ndescription = 3\n', 2, "must be text"),
+        ('name = "n"\ndescription = "d"\nallowed = [\n  "a",\n  1,\n]\n', 3, "must be text"),
+        ('name = "n"\ndescription = "d"\n[[examples]]\ntext = "t"\nlabel = "maybe"\n', 3, "label"),
         ("a = " + "[" * 5000, None, ""),
     ],
 )
