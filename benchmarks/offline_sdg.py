@@ -16,7 +16,7 @@ from argparse import ArgumentParser
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from unigurd_trainer.errors import TrainerError
 from unigurd_trainer.metrics import auc
 from unigurd_trainer.readers import read_conditioned, read_policies
 from unigurd_trainer.rows import ConditionedRow
-from unigurd_trainer.sdg.embedding import GuardEmbedder
+from unigurd_trainer.sdg.embedding import EmbedderName, find_embedder
 from unigurd_trainer.sdg.hooks import Request
 from unigurd_trainer.sdg.matching import cache_folder
 from unigurd_trainer.sdg.offline import OfflineGenerator, OfflineOptions
@@ -43,8 +43,8 @@ LEAST_ROWS = 10
 class Remembering:
     """An embedder that embeds each text once."""
 
-    def __init__(self) -> None:
-        self._embedder, self._known = GuardEmbedder.bundled(threads=1), dict[str, NDArray[np.float32]]()
+    def __init__(self, name: EmbedderName) -> None:
+        self._embedder, self._known = find_embedder(name, threads=1), dict[str, NDArray[np.float32]]()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed N texts: [N, D]."""
@@ -61,19 +61,22 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200, help="rows to generate for each")
     parser.add_argument("--floor", type=float, nargs="+", default=[OfflineOptions().floor])
     parser.add_argument("--referee", type=float, nargs="+", default=[OfflineOptions().referee])
+    parser.add_argument("--embedder", choices=get_args(EmbedderName), default=OfflineOptions().embedder)
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     args = parser.parse_args()
     cases = [
         OfflineOptions(floor=floor, referee=referee, augment=0) for floor in args.floor for referee in args.referee
     ]
-    rows = [*measure(args.data, args.policies, args.rows, cases)]
+    rows = [*measure(args.data, args.policies, args.rows, cases, args.embedder)]
     rows += [_mean(rows, case) for case in cases]
     report("AUC on the written rows of unseen policies", rows, args.json)
 
 
-def measure(data: Path, count: int, rows: int, cases: Sequence[OfflineOptions]) -> Iterator[dict[str, Any]]:
+def measure(
+    data: Path, count: int, rows: int, cases: Sequence[OfflineOptions], name_of_embedder: EmbedderName
+) -> Iterator[dict[str, Any]]:
     """Yield one row for each policy and setting."""
-    embedder, referee = Remembering(), GuardReferee(threads=1)
+    embedder, referee = Remembering(name_of_embedder), GuardReferee(threads=1)
     written = _unseen(data)
     material = bundled().without(written)
     generator = OfflineGenerator(material, embedder, referee, cache_folder())

@@ -1,9 +1,13 @@
-"""Sentence embeddings from a guard's own encoder: what de-duplication and the offline generator compare texts by."""
+"""Sentence embeddings: what de-duplication and the offline generator compare texts by.
+
+`GuardEmbedder` reads the guard's own encoder, which everybody has; its training to vote has cost it some of the sense
+for likeness that its base had. `SentenceEmbedder` is that base (extras `minilm` and `torch`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +16,9 @@ from unigurd_sdk.checkpoint import Checkpoint
 from unigurd_sdk.runtime.batches import batches
 from unigurd_sdk.tokenizer import GuardTokenizer, pad_rows
 
-__all__ = ["Embedder", "GuardEmbedder"]
+__all__ = ["Embedder", "EmbedderName", "GuardEmbedder", "SentenceEmbedder", "find_embedder"]
+
+EmbedderName = Literal["guard", "minilm"]
 
 _LINE_STATE = "vectors"
 
@@ -73,3 +79,41 @@ class GuardEmbedder:
             [_LINE_STATE], {key: value for key, value in feed.items() if key in wanted}
         )[0]
         return found[1:]  # the first row is the null line
+
+
+class SentenceEmbedder:
+    """Embeds with the base encoder, as it was before any training of ours, on torch.
+
+    Args:
+        base: Name, folder or hub name of the encoder (see `unigurd_trainer.base.find_base`).
+        max_tokens: A longer text is embedded by its first `max_tokens` tokens.
+    """
+
+    def __init__(self, base: str = "sentence-transformers/all-MiniLM-L6-v2", *, max_tokens: int = 64) -> None:
+        from unigurd_trainer.base import find_base
+
+        found = find_base(base)
+        self._tokenizer, self._model = found.tokenizer(), found.model(0).eval()
+        self._max_tokens = max_tokens
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed N texts: [N, D] float32, each row of length 1; no texts give [0, 1]."""
+        if not texts:
+            return np.zeros((0, 1), dtype=np.float32)
+        rows = [self._tokenizer.line_ids(text, self._max_tokens)[0] for text in texts]
+        vectors = np.empty((len(rows), self._model.config.encoder.hidden_size), dtype=np.float32)
+        for chosen in batches([*map(len, rows)], 4096):
+            vectors[chosen] = self._run([rows[row] for row in chosen])
+        return vectors
+
+    def _run(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        import torch
+
+        ids, mask = map(torch.from_numpy, pad_rows(rows, self._tokenizer.pad))
+        with torch.inference_mode():
+            return np.asarray(self._model.line_vectors(ids, mask).numpy(), dtype=np.float32)
+
+
+def find_embedder(name: EmbedderName, *, threads: int | None = None) -> Embedder:
+    """Load an embedder by name; `threads` is for that of the guard, torch has its own setting."""
+    return SentenceEmbedder() if name == "minilm" else GuardEmbedder.bundled(threads=threads)

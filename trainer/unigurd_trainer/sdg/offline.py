@@ -24,7 +24,7 @@ from unigurd_trainer.sdg import packaged
 from unigurd_trainer.sdg.choosing import Choice, choose_listed, choose_siblings
 from unigurd_trainer.sdg.coverage import Coverage, OfflineStatistics, coverage_of
 from unigurd_trainer.sdg.dealing import Shares, deal
-from unigurd_trainer.sdg.embedding import Embedder, GuardEmbedder
+from unigurd_trainer.sdg.embedding import Embedder, EmbedderName, find_embedder
 from unigurd_trainer.sdg.hooks import Request
 from unigurd_trainer.sdg.matching import Matcher, Matches, cache_folder
 from unigurd_trainer.sdg.packaged import Material
@@ -60,6 +60,8 @@ class OfflineOptions(BaseModel):
         frames: Share of each behaviour's texts that are made of its own words, even where there are near texts.
         siblings: Where the policy says what unlisted texts are: share of that label's texts that are near the other.
         off_topic: Likewise, share of them that are about something else.
+        embedder: Compares texts: ``guard`` is the bundled checkpoint; ``minilm`` (extras minilm and torch), its base
+            encoder, has a better sense for likeness.
         threads: CPU threads of embedder and guard; 0 is one per core. Decides nothing about the data.
     """
 
@@ -71,6 +73,7 @@ class OfflineOptions(BaseModel):
     frames: float = Field(default=0.1, ge=0, lt=1)
     siblings: float = Field(default=0.3, ge=0, le=1)
     off_topic: float = Field(default=0.2, ge=0, le=1)
+    embedder: EmbedderName = "guard"
     threads: int = Field(default=0, ge=0)
 
 
@@ -98,6 +101,8 @@ class OfflineGenerator:
     ) -> None:
         self._given, self._given_embedder, self._given_referee = material, embedder, referee
         self._cache, self._threads = cache, 0
+        self._embedder: EmbedderName = "guard"
+        self._matchers: dict[str, Matcher] = {}
         self.statistics = OfflineStatistics()
 
     def generate(self, request: Request) -> Iterator[Sample]:
@@ -108,7 +113,7 @@ class OfflineGenerator:
                 examples), or the options are not `OfflineOptions`.
         """
         options, policy, half = _options(request), request.policy, ceil(request.count / 2)
-        self._threads = options.threads
+        self._threads, self._embedder = options.threads, options.embedder
         rng = random.Random(f"offline:{request.seed}:{policy.fingerprint}")
         targets = targets_of(policy)
         candidates = self._candidates(policy, targets, options, half, rng)
@@ -130,10 +135,12 @@ class OfflineGenerator:
     def _shelves(self) -> tuple[Shelf, ...]:
         return shelves_of(self._material)
 
-    @cached_property
+    @property
     def _matcher(self) -> Matcher:
-        embedder = self._given_embedder or GuardEmbedder.bundled(threads=self._threads or None)
-        return Matcher(self._shelves, embedder, self._cache or cache_folder())
+        if self._embedder not in self._matchers:
+            embedder = self._given_embedder or find_embedder(self._embedder, threads=self._threads or None)
+            self._matchers[self._embedder] = Matcher(self._shelves, embedder, self._cache or cache_folder())
+        return self._matchers[self._embedder]
 
     @cached_property
     def _referee(self) -> Referee:
