@@ -1,6 +1,7 @@
 """A TaskGuard: it learns its policy, opens as a checkpoint, resumes, and says what it was trained on."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -59,6 +60,14 @@ def test_with_the_head_only_the_encoder_stays(start, tmp_path):
     assert encoder
     assert all(before[name].equal(after[name]) for name in encoder)
     assert any(not before[name].equal(after[name]) for name in before if name.startswith("head."))
+
+
+def test_texts_longer_than_the_encoder_reads_are_cut(start, tmp_path):
+    long = tuple(replace(row, text=row.text + " door" * 200) for row in DATA.train)
+    recipe = RECIPE.model_copy(update={"epochs": 1, "max_text": 256})
+    assert (
+        run(POLICY, TaskData(long, DATA.dev), start, tmp_path, recipe=recipe, precision="fp32")["rows"]["train"] == 64
+    )
 
 
 def test_other_data_in_the_same_folder_is_refused(start, tmp_path):

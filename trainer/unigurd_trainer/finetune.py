@@ -47,7 +47,7 @@ class TaskRecipe(Strict):
     """How a TaskGuard is trained.
 
     `mode` is ``full`` (FFT) or ``head`` (CFT: the encoder is frozen). Texts over `max_text` tokens are cut in training,
-    never in a check.
+    never in a check; an encoder with fewer positions cuts there.
     """
 
     mode: Literal["full", "head"] = "full"
@@ -137,7 +137,8 @@ def _prepare(
     source = TaskSource(policy, data.train, texts=recipe.texts, change=recipe.augment, seed=recipe.seed)
     dev = [Episode(policy, data.dev[at : at + 64], "conditioned") for at in range(0, len(data.dev), 64)]
     tokenizer = GuardTokenizer.from_file(start.file("tokenizer.json"))
-    collate = Collator(tokenizer, max_text=recipe.max_text, max_line=max_line, slack=compute.slack)
+    max_text = min(recipe.max_text, model.config.encoder.max_position_embeddings)
+    collate = Collator(tokenizer, max_text=max_text, max_line=max_line, slack=compute.slack)
     name = f"{policy.name}-{policy.fingerprint}-{data.fingerprint}-{start.id}-{recipe.mode}"
     settings = recipe.loop(name, -(-source.epoch // recipe.episodes), max_line)
 
