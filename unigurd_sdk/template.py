@@ -2,8 +2,8 @@
 
 A policy becomes lines, each with a polarity: the sentences and list items of its description, then its allowed and
 disallowed behaviours. A text becomes a role marker and the text itself. Nothing else of a policy is read: not its
-name, title or examples. Change what is rendered here and `TEMPLATE_VERSION` must change too, since checkpoints depend
-on it.
+name, title or examples. Change what is rendered here, or how the tokenizer spells it (emoji), and `TEMPLATE_VERSION`
+must change too, since checkpoints depend on it.
 """
 
 from __future__ import annotations

@@ -9,12 +9,15 @@ gip() { # stage, then options
   unigurd-train gip "trainer/recipes/uniguard-$1.toml" --data "$data" --out "runs/uniguard-$1" "${@:2}"
 }
 gip 1 --threads 2
+# What shipped began stage 2 from the int8 weights of stage 1; learning goes over that rounding.
 gip 2 --from runs/uniguard-1 --device "${DEVICE:-cpu}" --workers "${WORKERS:-0}"
 unigurd-train merge average runs/uniguard-{1,2} --weight .3 --weight .7 --chain --out runs/uniguard-12
 gip 3 --from runs/uniguard-12 --threads 2
-unigurd-train merge average runs/uniguard-{1,2,3} --weight .35 --weight .45 --weight .2 --chain --out runs/uniguard
+unigurd-train merge average runs/uniguard-{1,2,3} --weight .35 --weight .45 --weight .2 --chain --out runs/uniguard-123
+gip 4 --from runs/uniguard-123 --threads 2
+unigurd-train merge average runs/uniguard-{123,4} --chain --out runs/uniguard
 unigurd-train export runs/uniguard --out "$folder" --precision int8-weights --data "$data"
-unigurd-train calibrate "$folder" --data "$data" --most-fpr 0.1 --policy-fpr hate=0.2
+unigurd-train calibrate "$folder" --data "$data" --most-fpr 0.1 --policy-fpr hate=0.2 > docs/results/calibration.json
 unigurd-train evaluate "$folder" --data "$data" --out docs/results/uniguard.json
 unigurd-train card "$folder" --results docs/results/uniguard.json
 python docs/generate.py

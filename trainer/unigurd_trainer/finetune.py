@@ -96,15 +96,16 @@ def run(
 ) -> dict[str, Any]:
     """Fine-tune `start` on `data` under `policy`, or resume; write the checkpoint to `out` and return its scores.
 
-    State and log are in `out`/.run. The result has the rows of each side, and on the held-out texts the AUC and, at
-    the threshold, F1 and false positive rate, before and after.
+    State and log are beside it, in a folder of its name with `.run`, which may be deleted afterwards. The result has
+    the rows of each side, and on the held-out texts the AUC and, at the threshold, F1 and false positive rate, before and
+    after.
 
     Raises:
         RecipeError: `out` holds a run of another recipe, policy or data.
         ModelIncompatible: `start` has no torch weights.
     """
     recipe = recipe or TaskRecipe()
-    setup, dev = _prepare(policy, data, start, out / ".run", recipe, compute)
+    setup, dev = _prepare(policy, data, start, out.with_name(f"{out.name}.run"), recipe, compute)
     before = _score(setup, dev, recipe)
     progress = train(setup, observe)
     setup.model.load_state_dict(load_file(setup.out / "best.safetensors"))

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def finetune(
     policy: Annotated[str, typer.Option(help="Policy file, built-in name, or a sentence.")],
     data: Annotated[Path, typer.Option(help="JSON Lines file or folder: text and label (safe, unsafe) of each row.")],
-    out: Annotated[Path, typer.Option(help="Checkpoint folder to write; an interrupted run resumes from it.")],
+    out: Annotated[Path, typer.Option(help="Checkpoint folder to write; OUT.run beside it holds the state.")],
     start: Annotated[str, typer.Option("--from", help="Checkpoint to start from.")] = "uniguard",
     mode: Annotated[
         Literal["full", "head"], typer.Option(help="Train all weights, or only the classification head.")

@@ -1,7 +1,7 @@
 """Sentence embeddings: what de-duplication and the offline generator compare texts by.
 
-`GuardEmbedder` reads the guard's own encoder, which everybody has; its training to vote has cost it some of the sense
-for likeness that its base had. `SentenceEmbedder` is that base (extras `minilm` and `torch`).
+`GuardEmbedder` reads the guard's own encoder, which everybody has; `SentenceEmbedder` reads its base as it was before
+it learnt to vote (extras `minilm` and `torch`).
 """
 
 from __future__ import annotations

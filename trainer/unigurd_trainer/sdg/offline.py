@@ -60,8 +60,8 @@ class OfflineOptions(BaseModel):
         frames: Share of each behaviour's texts that are made of its own words, even where there are near texts.
         siblings: Where the policy says what unlisted texts are: share of that label's texts that are near the other.
         off_topic: Likewise, share of them that are about something else.
-        embedder: Compares texts: ``guard`` is the bundled checkpoint; ``minilm`` (extras minilm and torch), its base
-            encoder, has a better sense for likeness.
+        embedder: Compares texts: ``guard`` is the bundled checkpoint; ``minilm`` (extras minilm and torch) its base
+            encoder, whose cosines are lower, so that it needs a lower `floor`.
         threads: CPU threads of embedder and guard; 0 is one per core. Decides nothing about the data.
     """
 
