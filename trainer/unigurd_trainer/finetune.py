@@ -96,9 +96,10 @@ def run(
 ) -> dict[str, Any]:
     """Fine-tune `start` on `data` under `policy`, or resume; write the checkpoint to `out` and return its scores.
 
-    State and log are beside it, in a folder of its name with `.run`, which may be deleted afterwards. The result has
-    the rows of each side, and on the held-out texts the AUC and, at the threshold, F1 and false positive rate, before and
-    after.
+    State and log are beside it, in a folder of its name with `.run`, which may be deleted afterwards.
+
+    The result has the rows of each side, and on the held-out texts the AUC and, at the threshold, F1 and false positive
+    rate, before and after.
 
     Raises:
         RecipeError: `out` holds a run of another recipe, policy or data.
