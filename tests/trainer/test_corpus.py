@@ -6,7 +6,9 @@ import shutil
 
 import pytest
 
-from unigurd_trainer.corpus import data_hash
+from unigurd_trainer.corpus import Corpus, data_hash
+from unigurd_trainer.errors import DataError
+from unigurd_trainer.mixture import trainable_pool, trainable_rows
 
 
 @pytest.fixture
@@ -30,3 +32,16 @@ def test_benchmarks_and_folders_are_not_part_of_the_data_hash(data):
     (data / "dev" / "bench.jsonl").write_text("{}")
     (data / "sdg" / "drafts").mkdir()
     assert data_hash(data) == before
+
+
+def test_no_row_of_an_excluded_policy_trains(data):
+    everything, without = Corpus.read(data), Corpus.read(data, exclude=["tax", "hate"])
+    for corpus, some in ((everything, True), (without, False)):
+        assert any(row.policy == "tax" for row in trainable_rows(corpus.conditioned, corpus.holdout)) is some
+        assert any(row.policy == "hate" for row in trainable_pool(corpus.pool, corpus.holdout)) is some
+    assert any(row.label is None for row in trainable_pool(without.pool, without.holdout))
+
+
+def test_a_policy_to_exclude_must_be_there(data):
+    with pytest.raises(DataError, match="knitting"):
+        Corpus.read(data, exclude=["tax", "knitting"])

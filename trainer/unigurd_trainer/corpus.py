@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unigurd_sdk.policy import Policy
 from unigurd_trainer import readers
 from unigurd_trainer.bank import Bank
 from unigurd_trainer.compose import Composer, ComposeSettings
+from unigurd_trainer.errors import DataError
 from unigurd_trainer.holdout import Holdout, plan_holdout
 from unigurd_trainer.mixture import Mixture, MixtureSettings, trainable_intents, trainable_pool
 from unigurd_trainer.rows import Behaviour, ConditionedRow, IntentRow, PoolRow
@@ -42,12 +43,20 @@ class Corpus:
     holdout: Holdout
 
     @classmethod
-    def read(cls, data: Path, *, fraction: float = 0.08, holdout_seed: int = 0) -> Corpus:
-        """Read a data folder; DataError names what is missing or wrong."""
+    def read(
+        cls, data: Path, *, fraction: float = 0.08, holdout_seed: int = 0, exclude: Collection[str] = ()
+    ) -> Corpus:
+        """Read a data folder, without training rows under the policies of `exclude`.
+
+        DataError names what is missing or wrong, such as a name to exclude under which there is no row.
+        """
         behaviours, intents = readers.read_behaviours(data), readers.read_intents(data)
         conditioned, pool = readers.read_conditioned(data), readers.read_pool(data, "train")
         dev = readers.read_pool(data, "dev")
         holdout = plan_holdout(behaviours, intents, conditioned, dev, fraction=fraction, seed=holdout_seed)
+        names = {row.policy for row in (*conditioned, *pool)}
+        if unknown := sorted(set(exclude) - names):
+            raise DataError(f"no rows are of the policies to exclude: {', '.join(unknown)}", file=data)
         return cls(
             behaviours=behaviours,
             intents=intents,
@@ -55,7 +64,7 @@ class Corpus:
             policies=readers.read_policies(data),
             conditioned=conditioned,
             pool=pool + dev,
-            holdout=holdout,
+            holdout=replace(holdout, excluded=frozenset(exclude)),
         )
 
     def composer(self, *, seed: int = 0, settings: ComposeSettings | None = None) -> Composer:

@@ -62,7 +62,7 @@ def run(
 
 def prepare(recipe: GipRecipe, data: Path, out: Path, compute: Compute = DEFAULT, start: Run | None = None) -> Setup:
     """Read the data and build the model, the batches and the validation of a run."""
-    corpus = Corpus.read(data, holdout_seed=recipe.data.holdout_seed)
+    corpus = Corpus.read(data, holdout_seed=recipe.data.holdout_seed, exclude=recipe.data.exclude)
     model, collate = build(recipe, None if start is None else start.latest, slack=compute.slack)
     sets = build_evaluation_sets(corpus, corpus.holdout, recipe.seed, max_rows=recipe.validation_rows)
     mixture = corpus.mixture(seed=recipe.seed, **mixture_settings(recipe.data))

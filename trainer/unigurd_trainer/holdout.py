@@ -33,6 +33,7 @@ class Holdout:
             nor count as held out.
         texts: Normalised texts of everything that measures; no training row may have one of them.
         prompts: (policy, prompt) of responses that measure; rows with the same question do not train.
+        excluded: Names of policies that a recipe leaves out on top; no row under one of them trains.
     """
 
     policies: frozenset[str]
@@ -44,6 +45,7 @@ class Holdout:
     shadow_cells: frozenset[CellKey]
     texts: frozenset[str]
     prompts: frozenset[tuple[str, str]]
+    excluded: frozenset[str] = frozenset()
 
     def describe(self) -> dict[str, int]:
         """Return how many of each are held out or train."""
@@ -69,13 +71,13 @@ class Holdout:
 
     def trains_conditioned(self, row: ConditionedRow) -> bool:
         """Say whether a policy-conditioned row may train."""
-        if row.policy in self.policies or row.policy_split == "unseen" or row.split != "train":
+        if row.policy in self.policies | self.excluded or row.policy_split == "unseen" or row.split != "train":
             return False
         return (row.policy, row.prompt or "") not in self.prompts and self.trains_text(row.text)
 
     def trains_pool(self, row: PoolRow) -> bool:
         """Say whether a public row may train."""
-        return row.split == "train" and self.trains_text(row.text)
+        return row.split == "train" and row.policy not in self.excluded and self.trains_text(row.text)
 
 
 def plan_holdout(

@@ -60,6 +60,9 @@ class DataRecipe(Strict):
     briefs: float = Field(default=0.0, ge=0, le=1, description="share of chat that gives way to structured prompts")
     chat_share: float = Field(default=0.2, ge=0, le=0.5, description="share of presumed-safe chat in pool episodes")
     holdout_seed: int = 0
+    exclude: tuple[str, ...] = Field(
+        default=(), description="policies none of whose written or public rows train: for measuring zero-shot use"
+    )
 
     @property
     def shares(self) -> dict[str, float]:
