@@ -32,7 +32,7 @@ def finished_run(tiny_recipe, tiny_data, tmp_path_factory):
 
 def test_a_run_leaves_weights_log_recipe_and_result(finished_run):
     recipe, out, result, seen = finished_run
-    assert json.loads((out / "recipe.json").read_text()) == recipe.model_dump()
+    assert json.loads((out / "recipe.json").read_text()) == recipe.model_dump(mode="json")
     assert json.loads((out / "result.json").read_text()) == result
     assert [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()] == seen
     assert result["recipe_hash"] == recipe.fingerprint
