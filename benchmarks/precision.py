@@ -16,8 +16,8 @@ from typing import Annotated, Any, get_args
 import typer
 
 from timing import report
-from unigurd_trainer.evaluate import run as evaluate
 from unigurd_trainer.export_stage import run as export
+from unigurd_trainer.measure.evaluate import run as evaluate
 from unigurd_trainer.precision import Precision
 
 

@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from unigurd_sdk.errors import UnigurdError
-from unigurd_trainer import export_cli, finetune_cli, measure_cli
+from unigurd_trainer import export_cli, finetune_cli
+from unigurd_trainer.measure import cli as measure_cli
 from unigurd_trainer.merge import cli as merge_cli
 from unigurd_trainer.report import cli as report_cli
 from unigurd_trainer.sdg import cli as sdg_cli
@@ -84,7 +85,7 @@ def card(
     results: Annotated[Path, typer.Option(help="Results file that `evaluate` wrote for this checkpoint.")],
 ) -> None:
     """Write the model card of a checkpoint from its manifest and its measured results."""
-    from unigurd_trainer.card import write_card
+    from unigurd_trainer.measure.card import write_card
 
     console.print(f"wrote {write_card(checkpoint, results)}")
 

@@ -22,12 +22,12 @@ from unigurd_sdk.policy import Policy
 from unigurd_sdk.runtime.torch import load_model
 from unigurd_sdk.tokenizer import GuardTokenizer
 from unigurd_trainer.batching import Collator
-from unigurd_trainer.calibrate import fit_temperature, fit_threshold
 from unigurd_trainer.checkpointing import Progress, require_recipe
 from unigurd_trainer.compute import DEFAULT, Compute
 from unigurd_trainer.export import export
 from unigurd_trainer.feeding import Feed
 from unigurd_trainer.loop import Setup, train
+from unigurd_trainer.measure.calibrate import fit_temperature, fit_threshold
 from unigurd_trainer.metrics import auc, f1
 from unigurd_trainer.precision import Precision
 from unigurd_trainer.recipe import DataRecipe, GipRecipe, OptimRecipe, Strict

@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 from unigurd_sdk.checkpoint import Checkpoint, write_manifest
 from unigurd_sdk.errors import ConfigError
 from unigurd_sdk.guard import Guard
-from unigurd_trainer import calibrate, measure_cli
-from unigurd_trainer.calibrate import Threshold, fit_temperature, fit_threshold
 from unigurd_trainer.errors import DataError
-from unigurd_trainer.evalrows import half
+from unigurd_trainer.measure import calibrate
+from unigurd_trainer.measure import cli as measure_cli
+from unigurd_trainer.measure.calibrate import Threshold, fit_temperature, fit_threshold
+from unigurd_trainer.measure.sets import half
 from unigurd_trainer.metrics import nll
 
 TRUE_TEMPERATURE = 2.0

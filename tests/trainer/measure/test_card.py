@@ -7,8 +7,8 @@ import json
 import pytest
 
 from unigurd_sdk.checkpoint import Checkpoint
-from unigurd_trainer.card import card, write_card
 from unigurd_trainer.errors import DataError
+from unigurd_trainer.measure.card import card, write_card
 
 
 def write_results(folder, checkpoint_id):

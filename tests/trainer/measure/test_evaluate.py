@@ -12,10 +12,10 @@ from unigurd_sdk.checkpoint import Checkpoint, write_manifest
 from unigurd_sdk.errors import ConfigError, ModelNotFound, UnknownPolicy
 from unigurd_sdk.guard import Guard
 from unigurd_sdk.policy import Policy
-from unigurd_trainer import measure_cli
 from unigurd_trainer.errors import DataError
-from unigurd_trainer.evalrows import calibration_sets, half, report_sets
-from unigurd_trainer.evaluate import judge, run
+from unigurd_trainer.measure import cli as measure_cli
+from unigurd_trainer.measure.evaluate import judge, run
+from unigurd_trainer.measure.sets import calibration_sets, half, report_sets
 from unigurd_trainer.rows import Episode, Example
 
 BENCHMARK = {"category": "", "license": "MIT", "lang": "en", "prompt": None, "response": None}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unigurd_trainer.evaluate import Results, SetResult
+    from unigurd_trainer.measure.evaluate import Results, SetResult
 
 __all__ = ["COLUMNS", "cells", "markdown", "terminal"]
 

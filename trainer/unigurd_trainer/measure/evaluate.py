@@ -20,7 +20,7 @@ from unigurd_sdk.policy import Policy
 from unigurd_sdk.template import Role
 from unigurd_sdk.verdict import Verdict
 from unigurd_trainer.corpus import data_hash
-from unigurd_trainer.evalrows import EvaluationSet, report_sets
+from unigurd_trainer.measure.sets import EvaluationSet, report_sets
 from unigurd_trainer.metrics import Metrics, mean_auc, measure
 from unigurd_trainer.rows import Episode, Example
 
@@ -217,7 +217,7 @@ def _versions() -> dict[str, str]:
 
 
 def _write(results: Results, out: Path) -> None:
-    from unigurd_trainer.tables import markdown
+    from unigurd_trainer.measure.tables import markdown
 
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(results.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

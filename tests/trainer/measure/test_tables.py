@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from unigurd_trainer.evaluate import Results, SetResult
+from unigurd_trainer.measure.evaluate import Results, SetResult
+from unigurd_trainer.measure.tables import COLUMNS, cells, markdown, terminal
 from unigurd_trainer.metrics import measure
-from unigurd_trainer.tables import COLUMNS, cells, markdown, terminal
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from unigurd_sdk.errors import ConfigError
 from unigurd_sdk.guard import Guard
 from unigurd_sdk.registry import builtin_policies
 from unigurd_trainer.errors import DataError
-from unigurd_trainer.evalrows import Half, calibration_sets
-from unigurd_trainer.evaluate import Judged, judge
+from unigurd_trainer.measure.evaluate import Judged, judge
+from unigurd_trainer.measure.sets import Half, calibration_sets
 from unigurd_trainer.metrics import Labels, Scores, best_threshold, calibration_error, nll
 
 __all__ = ["Calibration", "Fit", "Threshold", "fit_temperature", "fit_threshold", "run"]

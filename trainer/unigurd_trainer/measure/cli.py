@@ -37,8 +37,8 @@ def evaluate(
     threads: Threads = 0,
 ) -> None:
     """Measure a checkpoint on what was held out of training and on the benchmarks in DATA/dev."""
-    from unigurd_trainer.evaluate import run
-    from unigurd_trainer.tables import terminal
+    from unigurd_trainer.measure.evaluate import run
+    from unigurd_trainer.measure.tables import terminal
 
     with _progress() as bar:
         task = bar.add_task("reading", total=None)
@@ -73,7 +73,7 @@ def calibrate(
     threads: Threads = 0,
 ) -> None:
     """Fit the temperature and the thresholds of built-in policies, and write them into the checkpoint."""
-    from unigurd_trainer.calibrate import run
+    from unigurd_trainer.measure.calibrate import run
 
     with _progress() as bar:
         task = bar.add_task("reading", total=None)

@@ -1,0 +1,1 @@
+"""Measuring: checkpoints and foreign predictions on labelled sets, calibration, tables and model cards."""
