@@ -112,9 +112,17 @@ def test_a_truncated_archive_is_a_data_error(put):
 
 def test_bytes_that_are_not_utf8_are_a_data_error(put):
     data = put("pool/a.jsonl", POOL)
-    (data / "pool" / "b.jsonl").write_bytes(b'{"text": "\xff\xfe"}')
-    with pytest.raises(DataError, match="damaged"):
+    latin = json.dumps(POOL).encode() + b"\n"
+    (data / "pool" / "b.jsonl").write_bytes(latin * 500 + b'{"text": "caf\xe9"}\n' + latin)
+    with pytest.raises(DataError, match=r"not UTF-8 \(byte 0xe9 in column 14\)") as caught:
         readers.read_pool(data, "train")
+    assert (caught.value.file, caught.value.line) == (data / "pool" / "b.jsonl", 501)
+
+
+def test_a_byte_order_mark_is_not_text(put):
+    data = put("pool/a.jsonl", POOL)
+    (data / "pool" / "a.jsonl").write_bytes(b"\xef\xbb\xbf" + json.dumps(POOL).encode())
+    assert len(readers.read_pool(data, POOL["split"])) == 1
 
 
 def test_a_missing_folder_is_a_data_error(tmp_path):

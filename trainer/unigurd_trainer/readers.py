@@ -25,6 +25,9 @@ from unigurd_trainer.rows import Behaviour, CellKey, ConditionedRow, DevRow, Int
 from unigurd_trainer.skeletons import Skeleton
 
 __all__ = [
+    "Record",
+    "numbered_lines",
+    "parse_line",
     "read_behaviours",
     "read_conditioned",
     "read_dev",
@@ -238,18 +241,34 @@ def _records(data: Path, folder: str) -> Iterator[Record]:
         yield from _lines(file)
 
 
-def _lines(file: Path) -> Iterator[Record]:
+def numbered_lines(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield (number from 1, line) of a UTF-8 text file, gzipped or not; blank lines and a byte order mark are left out.
+
+    Raises:
+        DataError: The file cannot be opened, it is damaged, or a line is not UTF-8 (with its number).
+    """
     number = 0
     try:
-        with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield _record(file, number, line)
-    except (UnicodeDecodeError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                if text.strip():
+                    yield number, text
+    except UnicodeDecodeError as error:
+        wrong = f"byte {error.object[error.start]:#04x} in column {error.start + 1}"
+        raise DataError(f"this line is not UTF-8 ({wrong}); convert the file", file=file, line=number) from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"the file is damaged ({error}); copy it again", file=file, line=number + 1) from error
+    except OSError as error:
+        raise DataError(f"the file cannot be read ({error.strerror}); check its name", file=file) from error
 
 
-def _record(file: Path, number: int, line: str) -> Record:
+def _lines(file: Path) -> Iterator[Record]:
+    return (parse_line(file, number, line) for number, line in numbered_lines(file))
+
+
+def parse_line(file: Path, number: int, line: str) -> Record:
+    """Read a line as a JSON object; DataError names the file and the line."""
     try:
         values = json.loads(line)
     except json.JSONDecodeError as error:
