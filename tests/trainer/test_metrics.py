@@ -14,8 +14,10 @@ from unigurd_trainer.metrics import (
     calibration_error,
     mean_auc,
     measure,
+    measure_verdicts,
     nll,
     recall_at_fpr,
+    threshold_at_fpr,
 )
 
 TRUTH = np.array([1, 1, 1, 0, 0])
@@ -129,3 +131,18 @@ def test_no_threshold_where_the_highest_score_is_safe():
 def test_equal_scores_are_flagged_together():
     threshold, value = best_threshold(np.array([1, 0, 0]), np.array([0.6, 0.6, 0.2]))
     assert (threshold, value) == pytest.approx((0.4, 2 / 3))
+
+
+def test_verdicts_without_scores_have_no_ranking():
+    it = measure_verdicts(TRUTH, SAID == 1.0)
+    assert it.f1 == pytest.approx(2 / 3)
+    assert (it.auc, it.auprc, it.recall_low_fpr, it.ece) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(("most", "flagged"), [(0.0, 0), (0.24, 0), (0.25, 1), (0.5, 1), (0.75, 3), (1.0, 4)])
+def test_a_threshold_for_a_false_positive_rate_keeps_it_and_no_lower_one_does(most, flagged):
+    safe = np.array([0.1, 0.7, 0.4, 0.4])  # the two of .4 are flagged together or not at all
+    threshold = threshold_at_fpr(safe, most)
+    assert (safe >= threshold).sum() == flagged
+    lower = np.nextafter(threshold, -1)
+    assert threshold == 0.0 or (safe >= lower).mean() > most

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Scores = NDArray[np.float64]
 Labels = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 LOW_FPR = 0.01
 """The false positive rate at which `Metrics.recall_low_fpr` is measured."""
@@ -57,26 +58,32 @@ def measure(
     labels: Sequence[int] | Labels, scores: Sequence[float] | Scores, threshold: float | Scores = 0.5
 ) -> Metrics:
     """Compute all measures of scores [N] against labels [N] at a threshold, or at one for each row [N]."""
-    truth, score = np.asarray(labels, dtype=np.int64), np.asarray(scores, dtype=np.float64)
-    flagged = score >= threshold
-    unsafe = int((truth == 1).sum())
-    both = 0 < unsafe < len(truth)
+    score = np.asarray(scores, dtype=np.float64)
+    return measure_verdicts(np.asarray(labels, dtype=np.int64), score >= threshold, score)
+
+
+def measure_verdicts(labels: Labels, flagged: Flags, scores: Scores | None = None) -> Metrics:
+    """Compute all measures of verdicts [N] against labels [N]; what takes scores [N] is None without them."""
+    unsafe = int((labels == 1).sum())
+    both = 0 < unsafe < len(labels)
+    hits = int((flagged & (labels == 1)).sum())
+    ranks = scores if both else None
     return Metrics(
-        rows=len(truth),
+        rows=len(labels),
         unsafe=unsafe,
-        f1=f1(truth, flagged) if both else None,
-        macro_f1=(f1(truth, flagged) + f1(1 - truth, ~flagged)) / 2 if both else None,
-        precision=_share(int((flagged & (truth == 1)).sum()), int(flagged.sum())) if both else None,
-        recall=float(flagged[truth == 1].mean()) if unsafe else None,
-        fpr=float(flagged[truth == 0].mean()) if unsafe < len(truth) else None,
-        auc=auc(truth, score) if both else None,
-        auprc=average_precision(truth, score) if both else None,
-        recall_low_fpr=recall_at_fpr(truth, score) if both else None,
-        ece=calibration_error(truth, score) if both else None,
+        f1=f1(labels, flagged) if both else None,
+        macro_f1=(f1(labels, flagged) + f1(1 - labels, ~flagged)) / 2 if both else None,
+        precision=_share(hits, int(flagged.sum())) if both else None,
+        recall=hits / unsafe if unsafe else None,
+        fpr=float(flagged[labels == 0].mean()) if unsafe < len(labels) else None,
+        auc=None if ranks is None else auc(labels, ranks),
+        auprc=None if ranks is None else average_precision(labels, ranks),
+        recall_low_fpr=None if ranks is None else recall_at_fpr(labels, ranks),
+        ece=None if ranks is None else calibration_error(labels, ranks),
     )
 
 
-def f1(labels: Labels, flagged: NDArray[np.bool_]) -> float:
+def f1(labels: Labels, flagged: Flags) -> float:
     """F1 of class 1: 2 TP / (2 TP + FP + FN), 0 if there is neither a member nor a flag."""
     hits = int((flagged & (labels == 1)).sum())
     return _share(2 * hits, int(flagged.sum()) + int((labels == 1).sum()))
@@ -114,11 +121,20 @@ def recall_at_fpr(labels: Labels, scores: Scores, most: float = LOW_FPR) -> floa
 
     With N safe texts floor(most * N) of them may be flagged: below 1 / most of them, none.
     """
-    safe, unsafe = np.sort(scores[labels == 0])[::-1], scores[labels == 1]
+    safe, unsafe = scores[labels == 0], scores[labels == 1]
     if not len(safe) or not len(unsafe):
         return float("nan")
-    allowed = math.floor(most * len(safe) + 1e-9)
-    return float((unsafe > safe[allowed]).mean()) if allowed < len(safe) else 1.0
+    return float((unsafe >= threshold_at_fpr(safe, most)).mean())
+
+
+def threshold_at_fpr(safe: Scores, most: float = LOW_FPR) -> float:
+    """Return the lowest threshold that flags at most a share `most` of safe texts with these scores [N >= 1].
+
+    It lies just above the first score that may not be flagged, so that it says nothing about scores in between.
+    """
+    ranked = np.sort(safe)[::-1]
+    allowed = math.floor(most * len(ranked) + 1e-9)
+    return float(np.nextafter(ranked[allowed], np.inf)) if allowed < len(ranked) else 0.0
 
 
 def calibration_error(labels: Labels, scores: Scores, bins: int = 15) -> float:

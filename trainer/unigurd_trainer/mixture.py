@@ -264,9 +264,19 @@ def _checked(row: Row) -> Row:
 
 def written_example(row: ConditionedRow) -> Example:
     """Return a written row as an example."""
-    return Example(row.text, row.label, row.source, row.licence, row.role, row.prompt, group=row.group, lang=row.lang)
+    return Example(
+        row.text,
+        row.label,
+        row.source,
+        row.licence,
+        row.role,
+        row.prompt,
+        group=row.group,
+        lang=row.lang,
+        category=row.kind,
+    )
 
 
 def public_example(row: PoolRow) -> Example:
     """Return a public row as an example; unlabelled chat is presumed safe."""
-    return Example(row.text, row.label or 0, row.source, row.licence, lang=row.lang)
+    return Example(row.text, row.label or 0, row.source, row.licence, lang=row.lang, category=row.category)

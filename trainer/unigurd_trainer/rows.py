@@ -39,6 +39,7 @@ class Example:
         matched: None if unknown; -1 if no listed behaviour matches; otherwise the index of the one that does,
             into ``policy.allowed + policy.disallowed``.
         lang: ISO 639-1 code.
+        category: Of which kind it is in its source; measures are also given by category.
     """
 
     text: str
@@ -50,6 +51,7 @@ class Example:
     group: str = ""
     matched: int | None = None
     lang: str = "en"
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True)
