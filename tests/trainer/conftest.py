@@ -1,11 +1,15 @@
-"""Small things to train on: a recipe on the tiny base, episodes that can be learned, and a data folder in miniature."""
+"""Small things to train on, such as a recipe on the tiny base, episodes and a data folder; and a local server."""
 
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import json
 import random
+import sys
 from itertools import product
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,6 +26,31 @@ SKELETONS = (
     ("scope", "Only {allowed}.", {"allowed": "semicolons"}, "disallowed"),
     ("mixed", "Only {allowed}, no {disallowed}.", dict.fromkeys(("allowed", "disallowed"), "semicolons"), "allowed"),
 )
+
+
+def _load(name: str) -> ModuleType:
+    """Import a module beside this file; test folders are no packages."""
+    spec = importlib.util.spec_from_file_location(f"trainer_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def fake():
+    """The module `fake_llm`: replies and how to make them."""
+    return _load("fake_llm")
+
+
+@pytest.fixture
+def llm(fake, monkeypatch):
+    """A local server that answers as OpenAI does."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = fake.FakeLlm()
+    yield server
+    server.close()
 
 
 class Toy:

@@ -11,7 +11,7 @@ import textwrap
 import pytest
 
 from unigurd_trainer.errors import DataError, RecipeError
-from unigurd_trainer.sdg.dialect import Answer
+from unigurd_trainer.http.dialect import Answer
 from unigurd_trainer.sdg.journal import Journal, request_key
 
 WHO = {"policy": "tax", "seed": "0"}
@@ -35,7 +35,7 @@ def test_an_answer_outlives_a_killed_process(path):
     code = """
         import os, signal, sys
         from pathlib import Path
-        from unigurd_trainer.sdg.dialect import Answer
+        from unigurd_trainer.http.dialect import Answer
         from unigurd_trainer.sdg.journal import Journal
         journal = Journal(Path(sys.argv[1]), {"policy": "tax", "seed": "0"})
         journal.keep("a", "texts", Answer("text", "stop", 3, 2))

@@ -17,10 +17,10 @@ import pytest
 
 from unigurd_sdk.policy import Policy, PolicyExample
 from unigurd_trainer.errors import DataError, RecipeError
+from unigurd_trainer.http.errors import EndpointError
 from unigurd_trainer.sdg import prompts
 from unigurd_trainer.sdg.chat import in_order
 from unigurd_trainer.sdg.controls import plan
-from unigurd_trainer.sdg.endpoint import EndpointError
 from unigurd_trainer.sdg.hooks import Generator, Request
 from unigurd_trainer.sdg.llm import JOURNAL, STATISTICS, LlmGenerator
 from unigurd_trainer.sdg.writing import batches

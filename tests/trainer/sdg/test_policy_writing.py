@@ -17,7 +17,7 @@ import pytest
 from unigurd_sdk.policy import Policy
 from unigurd_sdk.registry import builtin_policies
 from unigurd_trainer.errors import DataError, RecipeError
-from unigurd_trainer.sdg.endpoint import EndpointError
+from unigurd_trainer.http.errors import EndpointError
 from unigurd_trainer.sdg.llm import JOURNAL, STATISTICS
 from unigurd_trainer.sdg.policy_drafting import PER_REQUEST
 from unigurd_trainer.sdg.policy_writing import FRUITLESS, write_llm_policies

@@ -9,10 +9,11 @@ from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from unigurd_trainer.sdg.dialect import Answer, Ask
-from unigurd_trainer.sdg.endpoint import ChatClient, RequestRejected
+from unigurd_trainer.http.chat import ChatClient
+from unigurd_trainer.http.dialect import Answer, Ask
+from unigurd_trainer.http.errors import RequestRejected
+from unigurd_trainer.http.options import EndpointOptions
 from unigurd_trainer.sdg.journal import Journal, request_key
-from unigurd_trainer.sdg.options import EndpointOptions
 from unigurd_trainer.sdg.prompts import Instruction, Message
 from unigurd_trainer.sdg.statistics import RunStatistics
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from unigurd_trainer.errors import DataError, RecipeError, TrainerError
-from unigurd_trainer.sdg.dialect import Answer
+from unigurd_trainer.http.dialect import Answer
 from unigurd_trainer.sdg.prompts import Message
 
 if TYPE_CHECKING:

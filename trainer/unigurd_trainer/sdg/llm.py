@@ -20,10 +20,10 @@ from pathlib import Path
 
 from unigurd_sdk.policy import Policy
 from unigurd_trainer.errors import DataError, RecipeError
+from unigurd_trainer.http.chat import ChatClient
 from unigurd_trainer.sdg import prompts
 from unigurd_trainer.sdg.chat import JournaledChat
 from unigurd_trainer.sdg.controls import label_of, plan
-from unigurd_trainer.sdg.endpoint import ChatClient
 from unigurd_trainer.sdg.hooks import Request
 from unigurd_trainer.sdg.journal import Journal
 from unigurd_trainer.sdg.options import LlmOptions

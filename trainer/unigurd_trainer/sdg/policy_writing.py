@@ -17,11 +17,11 @@ from typing import Any
 
 from unigurd_sdk.policy import Policy
 from unigurd_trainer.errors import DataError
+from unigurd_trainer.http.chat import ChatClient
+from unigurd_trainer.http.dialect import Answer
 from unigurd_trainer.rows import Episode
 from unigurd_trainer.sdg.background import Background
 from unigurd_trainer.sdg.chat import JournaledChat, Question, seed_of
-from unigurd_trainer.sdg.dialect import Answer
-from unigurd_trainer.sdg.endpoint import ChatClient
 from unigurd_trainer.sdg.hooks import Request
 from unigurd_trainer.sdg.journal import Journal
 from unigurd_trainer.sdg.llm import JOURNAL, STATISTICS, LlmGenerator, LlmOptions

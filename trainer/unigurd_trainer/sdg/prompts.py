@@ -15,12 +15,11 @@ from string import Template
 from typing import Any
 
 from unigurd_sdk.policy import Policy, PolicyExample
+from unigurd_trainer.http.dialect import Message
 from unigurd_trainer.sdg.controls import label_of
 from unigurd_trainer.sdg.samples import Control
 
 __all__ = ["CLARIFY", "JUDGE", "SETTLE", "WRITE", "Instruction", "Message", "clarify", "judge", "settle", "write"]
-
-Message = dict[str, str]
 
 
 def _object(**properties: object) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from unigurd_sdk.policy import Policy, PolicyExample
 from unigurd_trainer.augment import augment
+from unigurd_trainer.http.dialect import Answer
 from unigurd_trainer.leakage import normalised
 from unigurd_trainer.sdg import prompts
 from unigurd_trainer.sdg.chat import JournaledChat, Question, in_order, seed_of
 from unigurd_trainer.sdg.controls import label_of
-from unigurd_trainer.sdg.dialect import Answer
 from unigurd_trainer.sdg.options import LlmOptions
 from unigurd_trainer.sdg.parsing import Texts, Written, is_refusal, read_texts
 from unigurd_trainer.sdg.samples import LABELS, Control, Provenance, Sample

@@ -34,6 +34,7 @@ class Call:
     headers: dict[str, str]
     path: str = ""
     version: str = ""
+    raw: bytes = b""
 
     @property
     def kind(self) -> str:
@@ -186,8 +187,8 @@ def _handler(llm: FakeLlm) -> type[BaseHTTPRequestHandler]:
             self._send(Reply(body={"object": "list", "data": [{"id": name} for name in llm.models]}))
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self._send(llm.reply(Call(body, dict(self.headers), self.path, self.request_version)))
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            self._send(llm.reply(Call(json.loads(raw), dict(self.headers), self.path, self.request_version, raw)))
 
         def _send(self, reply: Reply) -> None:
             body = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)

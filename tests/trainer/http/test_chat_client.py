@@ -12,9 +12,10 @@ import pytest
 from pydantic import ValidationError
 
 from unigurd_sdk.errors import MissingExtra
-from unigurd_trainer.sdg.dialect import Ask
-from unigurd_trainer.sdg.endpoint import ChatClient, EndpointError, RequestRejected
-from unigurd_trainer.sdg.options import EndpointOptions
+from unigurd_trainer.http.chat import ChatClient
+from unigurd_trainer.http.dialect import Ask
+from unigurd_trainer.http.errors import EndpointError, RequestRejected
+from unigurd_trainer.http.options import EndpointOptions
 
 ASK = Ask([{"role": "system", "content": "You edit"}, {"role": "user", "content": "Hi"}], "policy", {}, "tiny")
 
@@ -116,7 +117,7 @@ async def test_a_long_retry_after_ends_the_run(llm, fake, make):
 
 async def test_a_server_that_stays_busy_is_given_up(llm, fake, make):
     llm.answer = lambda call: fake.Reply(500, {"error": "broken"})
-    with pytest.raises(EndpointError, match=r"500 \(broken\).*journal"):
+    with pytest.raises(EndpointError, match=r"500 \(broken\).*goes on from there"):
         await complete(make(retries=2))
     assert len(llm.calls) == 3
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from unigurd_trainer.sdg.prompts import Message
+__all__ = ["STRUCTURES", "Answer", "Ask", "Dialect", "Message", "is_content_filter", "is_unknown_model", "read_answer"]
 
-__all__ = ["STRUCTURES", "Answer", "Ask", "Dialect", "error_reason", "is_unknown_model", "read_answer"]
+Message = dict[str, str]
+"""Keys ``role`` and ``content``."""
 
 STRUCTURES = ("json_schema", "json_object", "none")
 Structure = Literal["json_schema", "json_object", "none"]
@@ -40,6 +41,7 @@ class Ask:
         seed: Passed on to servers that take one.
         temperature: None leaves it to the server.
         max_tokens: Limit of the answer; None leaves it to the server.
+        alternatives: For each token of the answer, how many of the likeliest ones to report; 0 is none.
     """
 
     messages: Sequence[Message]
@@ -49,6 +51,7 @@ class Ask:
     seed: int | None = None
     temperature: float | None = None
     max_tokens: int | None = None
+    alternatives: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Answer:
         finish: Why it ended: ``stop``, ``length`` (cut), ``content_filter``, ...
         estimated: Whether the server left out the usage and the tokens are an estimate.
         refused: Whether the server marks it as a refusal.
+        top: For each token of the text, log-probabilities of the likeliest ones, where they were asked for.
+        seconds: How long the try took that brought it.
     """
 
     text: str
@@ -68,6 +73,8 @@ class Answer:
     completion_tokens: int = 0
     estimated: bool = False
     refused: bool = False
+    top: Sequence[Mapping[str, float]] = ()
+    seconds: float = field(default=0.0, compare=False)
 
     def to_json(self) -> str:
         """Render for the journal."""
@@ -76,7 +83,8 @@ class Answer:
     @classmethod
     def from_json(cls, text: str) -> Answer:
         """Undo `to_json`."""
-        return cls(**json.loads(text))
+        values = json.loads(text)
+        return cls(**values | {"top": tuple(values.get("top", ()))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,8 @@ class Dialect:
         limit = "max_completion_tokens" if self.new_limit else "max_tokens"
         optional: dict[str, Any] = {"seed": ask.seed, "temperature": ask.temperature, limit: ask.max_tokens}
         optional["response_format"] = self._response_format(ask)
+        if ask.alternatives:
+            optional |= {"logprobs": True, "top_logprobs": ask.alternatives}
         kept = {key: value for key, value in optional.items() if value is not None and key not in self.without}
         return {"model": ask.model, "messages": list(ask.messages)} | kept | dict(self.extra or {})
 
@@ -142,19 +152,8 @@ def read_answer(data: object, ask: Ask) -> Answer | None:
         completion_tokens=completion if isinstance(completion, int) else _tokens(text),
         estimated=estimated,
         refused=bool(refusal) or finish == "content_filter",
+        top=_alternatives(choice.get("logprobs")),
     )
-
-
-def error_reason(body: str) -> str:
-    """Return what an error response says, on one line: ``code: message`` where it has both, at most 300 characters."""
-    try:
-        data = json.loads(body)
-    except ValueError:
-        data = {}
-    error = data.get("error", data) if isinstance(data, dict) else {}
-    parts = [error.get("code"), error.get("message", error.get("detail"))] if isinstance(error, dict) else [error]
-    said = ": ".join(str(part) for part in parts if part) or re.sub(r"<[^>]*>", " ", body)
-    return " ".join(said.split())[:300]
 
 
 def is_unknown_model(status: int, reason: str) -> bool:
@@ -180,6 +179,16 @@ def _text(message: Mapping[str, Any], finish: str) -> str:
         return content
     thoughts = message.get("reasoning_content") or message.get("reasoning")
     return thoughts if isinstance(thoughts, str) and "{" in thoughts and finish == "stop" else ""
+
+
+def _alternatives(logprobs: object) -> tuple[dict[str, float], ...]:
+    """Read the log-probabilities of a choice; https://platform.openai.com/docs/api-reference/chat/object."""
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    steps = [step.get("top_logprobs") or [step] for step in content or () if isinstance(step, dict)]
+    return tuple(
+        {str(each["token"]): float(each["logprob"]) for each in step if "token" in each and "logprob" in each}
+        for step in steps
+    )
 
 
 def _tokens(text: str) -> int:

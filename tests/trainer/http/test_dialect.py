@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from unigurd_trainer.sdg.dialect import Answer, Ask, Dialect, error_reason, is_unknown_model, read_answer
+from unigurd_trainer.http.dialect import Answer, Ask, Dialect, is_unknown_model, read_answer
+from unigurd_trainer.http.reply import error_reason
 
 ASK = Ask([{"role": "user", "content": "x" * 40}], "texts", {"type": "object"}, "tiny", 7, 1.0, 100)
 
