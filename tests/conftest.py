@@ -1,4 +1,4 @@
-"""A tiny BERT on disk, with random weights and a real WordPiece tokenizer, for tests that need an encoder."""
+"""Tiny encoders on disk, with random weights and real tokenizers of each kind, for tests that need one."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ SIZES: dict[str, Any] = {
     "max_position_embeddings": 64,
     "type_vocab_size": 2,
     "layer_norm_eps": 1e-12,
+}
+
+SENTENCES = [" ".join(WORDS[at : at + 7]) + "." for at in range(len(WORDS))] * 3 + [" ".join(VOCABULARY[8:])]
+FAMILIES = {  # kind of tokenizer, prefix of the weights' names, what the configuration says
+    "bert": ("wordpiece", "", {"model_type": "bert"}),
+    "e5": ("unigram", "", {"model_type": "bert", "pad_token_id": 1}),
+    "roberta": ("bpe", "roberta.", {"model_type": "roberta", "pad_token_id": 1, "type_vocab_size": 1}),
+    "xlm-roberta": ("unigram", "roberta.", {"model_type": "xlm-roberta", "pad_token_id": 1, "type_vocab_size": 1}),
 }
 
 
@@ -52,24 +60,79 @@ def tiny_tokenizer(tiny_tokenizer_file):
 
 
 @pytest.fixture(scope="session")
-def tiny_base(tmp_path_factory, tiny_tokenizer_file):
-    """A folder as Hugging Face's BERT has it: `config.json`, `tokenizer.json`, `model.safetensors`."""
+def tokenizer_file_of(tiny_tokenizer_file, tmp_path_factory):
+    """`tokenizer.json` by kind: as BERT, RoBERTa (`bpe`; `bpe-space` puts a space in front), XLM-R or E5 have it."""
+    made = {"wordpiece": tiny_tokenizer_file}
+
+    def make(kind):
+        if kind not in made:
+            made[kind] = tmp_path_factory.mktemp(kind) / "tokenizer.json"
+            _train_tokenizer(kind).save(str(made[kind]))
+        return made[kind]
+
+    return make
+
+
+def _train_tokenizer(kind):
+    from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+    specials = ["<s>", "<pad>", "</s>", "<unk>", AddedToken("<mask>", lstrip=True)]
+    common: dict[str, Any] = {"special_tokens": specials, "show_progress": False}
+    if kind.startswith("bpe"):
+        space = kind == "bpe-space"
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=space)
+        tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=space)
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer: Any = trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet, **common)
+    else:
+        split = pre_tokenizers.Metaspace()
+        words = [pre_tokenizers.WhitespaceSplit(), split]
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(words) if kind == "unigram-words" else split
+        trainer = trainers.UnigramTrainer(vocab_size=200, unk_token="<unk>", **common)
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    return tokenizer
+
+
+@pytest.fixture(scope="session")
+def base_of(tokenizer_file_of, tmp_path_factory):
+    """Folders as Hugging Face has them, with random weights: `base_of("roberta")`, see `FAMILIES`."""
+    made: dict[str, Any] = {}
+
+    def make(family):
+        if family not in made:
+            made[family] = tmp_path_factory.mktemp(f"tiny-{family}")
+            _write_base(made[family], tokenizer_file_of(FAMILIES[family][0]), *FAMILIES[family][1:])
+        return made[family]
+
+    return make
+
+
+def _write_base(folder, tokenizer_file, prefix, described):
+    """Write a base as its family publishes it, pooler and all."""
     torch = pytest.importorskip("torch")
     from safetensors.torch import save_file
+    from tokenizers import Tokenizer
 
     from unigurd_sdk.nn.encoder import Encoder, EncoderConfig
 
-    folder = tmp_path_factory.mktemp("tiny-bert")
-    sizes = SIZES | {"vocab_size": len(VOCABULARY)}
-    config = sizes | {"model_type": "bert", "hidden_act": "gelu", "architectures": ["BertModel"]}
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    (folder / "tokenizer.json").write_bytes(tiny_tokenizer_file.read_bytes())
+    sizes = SIZES | {"vocab_size": Tokenizer.from_file(str(tokenizer_file)).get_vocab_size()}
+    if described["model_type"] != "bert":
+        sizes |= {"max_position_embeddings": 66, "type_vocab_size": 1, "layer_norm_eps": 1e-5}
+    (folder / "config.json").write_text(json.dumps(sizes | {"hidden_act": "gelu"} | described), encoding="utf-8")
+    (folder / "tokenizer.json").write_bytes(tokenizer_file.read_bytes())
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        weights = Encoder(EncoderConfig(**sizes)).state_dict()
-    pooler = {"pooler.dense.weight": torch.zeros(32, 32), "pooler.dense.bias": torch.zeros(32)}
-    save_file(weights | pooler, folder / "model.safetensors")
-    return folder
+        weights = {prefix + name: tensor for name, tensor in Encoder(EncoderConfig(**sizes)).state_dict().items()}
+    save_file(weights | {f"{prefix}pooler.dense.bias": torch.zeros(32)}, folder / "model.safetensors")
+
+
+@pytest.fixture(scope="session")
+def tiny_base(base_of):
+    """The folder of a tiny BERT: `config.json`, `tokenizer.json`, `model.safetensors`."""
+    return base_of("bert")
 
 
 @pytest.fixture(scope="session")

