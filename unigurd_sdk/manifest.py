@@ -49,7 +49,7 @@ class Manifest(BaseModel):
     Lengths count tokens and include the special ones. Scores are sigmoid(logit / temperature); a text is
     unsafe from the threshold on. `thresholds` maps a built-in policy's name to its own threshold. `weights`
     maps a variant ("onnx", "torch") to its file, or to its files by role ("policy", "text"). `state` names
-    the tensors of an encoded policy in the order of the policy graph's outputs.
+    the tensors of an encoded policy in the order of the policy graph's outputs. A `plain` checkpoint reads no policy.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -58,6 +58,7 @@ class Manifest(BaseModel):
     name: str = Field(min_length=1)
     template_version: int = TEMPLATE_VERSION
     interaction: str = Field(min_length=1)
+    plain: bool = False
     base_model: str
     base_licence: str
     licence: str = "Apache-2.0"

@@ -45,8 +45,14 @@ class Line:
     polarity: Polarity
 
 
-def policy_lines(policy: Policy) -> tuple[Line, ...]:
+PLAIN = "Judge the text alone."
+"""The one line of any policy for a checkpoint that was trained to read texts alone (`plain` in its manifest)."""
+
+
+def policy_lines(policy: Policy, *, plain: bool = False) -> tuple[Line, ...]:
     """Render a policy: its description sentence by sentence, then its allowed, then its disallowed behaviours."""
+    if plain:
+        return (Line(PLAIN, Polarity.DESCRIPTION),)
     described = (Line(text, Polarity.DESCRIPTION) for text in split_sentences(policy.description))
     allowed = (Line(text, Polarity.ALLOWED) for text in policy.allowed)
     disallowed = (Line(text, Polarity.DISALLOWED) for text in policy.disallowed)

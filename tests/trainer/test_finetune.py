@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from unigurd_sdk import Guard, Policy
 from unigurd_sdk.checkpoint import Checkpoint
 from unigurd_trainer.cli import app
-from unigurd_trainer.errors import RecipeError
+from unigurd_trainer.errors import RecipeError, TrainerError
 from unigurd_trainer.finetune import TaskRecipe, run
 from unigurd_trainer.rows import Example
+from unigurd_trainer.starts import Start
 from unigurd_trainer.taskdata import TaskData
 
 POLICY = Policy(name="lamps", description="No lamps.", disallowed=("asking for a lamp",))
@@ -34,7 +35,7 @@ RECIPE = TaskRecipe(epochs=12, patience=0, encoder_lr=3e-3, head_lr=1e-2, precis
 
 @pytest.fixture
 def start(tiny_checkpoint):
-    return Checkpoint.open(tiny_checkpoint)
+    return Start.of_checkpoint(Checkpoint.open(tiny_checkpoint))
 
 
 def test_a_task_guard_learns_its_policy_and_opens(start, tmp_path):
@@ -50,16 +51,57 @@ def test_a_task_guard_learns_its_policy_and_opens(start, tmp_path):
     assert manifest["data_hash"] == DATA.fingerprint
 
 
-def test_with_the_head_only_the_encoder_stays(start, tmp_path):
+def test_with_the_head_only_the_encoder_stays(start, tiny_checkpoint, tmp_path):
     from safetensors.torch import load_file
 
     head = RECIPE.model_copy(update={"mode": "head", "epochs": 1})
     run(POLICY, DATA, start, tmp_path, recipe=head, precision="fp32")
-    before, after = (load_file(folder / "model.safetensors") for folder in (start.folder, tmp_path))
+    before, after = (load_file(folder / "model.safetensors") for folder in (tiny_checkpoint, tmp_path))
     encoder = [name for name in before if name.startswith("bert.")]
     assert encoder
     assert all(before[name].equal(after[name]) for name in encoder)
     assert any(not before[name].equal(after[name]) for name in before if name.startswith("head."))
+
+
+def test_the_output_mode_trains_the_last_layer_alone(start, tiny_checkpoint, tmp_path):
+    from safetensors.torch import load_file
+
+    run(
+        POLICY,
+        DATA,
+        start,
+        tmp_path,
+        recipe=RECIPE.model_copy(update={"mode": "output", "epochs": 1}),
+        precision="fp32",
+    )
+    before, after = (load_file(folder / "model.safetensors") for folder in (tiny_checkpoint, tmp_path))
+    changed = {name.removeprefix("head.").partition(".")[0] for name in before if not before[name].equal(after[name])}
+    assert "correction_out" in changed
+    assert changed <= {"correction_out", "valence_out", "valence", "null_cosine", "sharpness", "scale"}
+
+
+def test_a_plain_guard_scores_alike_under_every_policy(start, tmp_path):
+    recipe = RECIPE.model_copy(update={"plain": True, "epochs": 1})
+    run(POLICY, DATA, start, tmp_path / "plain", recipe=recipe, precision="fp32")
+    with Guard.from_pretrained(tmp_path / "plain") as guard:
+        one, other = (guard.check("lamp door 7", policy=policy).score for policy in (POLICY, "tax"))
+    assert one == other
+
+
+def test_the_checkpoint_has_a_card_with_policy_scores_and_sources(start, tmp_path):
+    result = run(
+        POLICY, DATA, start, tmp_path / "task", recipe=RECIPE.model_copy(update={"epochs": 1}), precision="fp32"
+    )
+    card = (tmp_path / "task" / "README.md").read_text()
+    for part in ("# task-lamps", "No lamps.", "- asking for a lamp", "- mine: MIT", f"{result['after']['auc']:.3f}"):
+        assert part in card
+
+
+def test_a_run_that_diverges_names_the_step_and_writes_no_checkpoint(start, tmp_path):
+    recipe = RECIPE.model_copy(update={"encoder_lr": 1e6, "head_lr": 1e6})
+    with pytest.raises(TrainerError, match=r"not finite at step \d+"):
+        run(POLICY, DATA, start, tmp_path / "task", recipe=recipe, precision="fp32")
+    assert not (tmp_path / "task").exists()
 
 
 def test_texts_longer_than_the_encoder_reads_are_cut(start, tmp_path):

@@ -6,7 +6,7 @@ import json
 
 import torch
 
-from unigurd_trainer.study import SETS, markdown, run_row, untrained_auc
+from unigurd_trainer.study import SETS, run_row, untrained_auc
 
 
 def test_a_row_is_the_last_validation_of_a_run(tmp_path):
@@ -16,10 +16,6 @@ def test_a_row_is_the_last_validation_of_a_run(tmp_path):
     (tmp_path / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     (tmp_path / "result.json").write_text(json.dumps({"progress": {"seconds": 119.6}}))
     assert run_row(tmp_path) == (tmp_path.name, "120", "20", "0.500", "0.600", "0.700", "0.800", "0.900")
-
-
-def test_a_table_is_markdown():
-    assert markdown(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
 
 
 @torch.no_grad()

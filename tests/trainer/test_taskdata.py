@@ -1,15 +1,12 @@
-"""Data of one policy: what is read, what is held out, what an episode shows."""
+"""Data of one policy: what is read, and what is held out."""
 
 import json
 
 import pytest
 
-from unigurd_sdk.policy import Policy
 from unigurd_trainer.errors import DataError
-from unigurd_trainer.rows import Example
-from unigurd_trainer.taskdata import TaskSource, read_task
-
-POLICY = Policy(name="garden", description="No chemical advice.")
+from unigurd_trainer.row_files import encoder
+from unigurd_trainer.taskdata import read_task
 
 
 def write(path, rows):
@@ -53,6 +50,16 @@ def test_of_a_generated_set_only_its_parts_are_read(tmp_path):
     assert (len(data.train), len(data.dev)) == (10, 4)
 
 
+def test_parquet_shards_are_the_same_data(tmp_path):
+    pytest.importorskip("pyarrow")
+    for part, rows in (("train", [*map(row, range(10))]), ("dev", [*map(row, range(10, 14))])):
+        write(tmp_path / "lines" / part / "shard-00000.jsonl", rows)
+        (tmp_path / "table" / part).mkdir(parents=True)
+        (tmp_path / "table" / part / "shard-00000.parquet").write_bytes(encoder("parquet")(rows))
+    assert read_task(tmp_path / "table") == read_task(tmp_path / "lines")
+    assert read_task(tmp_path / "table").fingerprint == read_task(tmp_path / "lines").fingerprint
+
+
 def test_labels_may_be_words_or_numbers_and_a_text_counts_once(tmp_path):
     rows = [{"text": "a", "label": 1}, {"text": "b", "label": 0}, {"text": "a", "label": 1}]
     rows += [{"text": "c", "label": "safe", "split": "dev"}, {"text": "d", "label": "unsafe", "split": "dev"}]
@@ -63,7 +70,7 @@ def test_labels_may_be_words_or_numbers_and_a_text_counts_once(tmp_path):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("{", "not a labelled text"),
+        ("{", "not JSON"),
         ('{"text": "x"}', "label"),
         ('{"text": "x", "label": "maybe"}', "maybe"),
         ('{"text": " ", "label": "safe"}', "empty"),
@@ -87,21 +94,7 @@ def test_one_label_or_no_rows_is_refused(tmp_path):
         read_task(tmp_path / "nowhere.jsonl")
 
 
-def examples(safe, unsafe):
-    labels = [0] * safe + [1] * unsafe
-    return [Example(f"text {n}", label, "s", "MIT") for n, label in enumerate(labels)]
-
-
-def test_episodes_are_balanced_and_show_every_text_once_an_epoch():
-    source = TaskSource(POLICY, examples(40, 8), texts=8)
-    shown = [each for index in range(source.epoch) for each in source.episode(index).examples]
-    assert source.epoch == 10
-    assert sum(each.label for each in shown) == len(shown) / 2
-    safe = [each.text for each in shown if not each.label]
-    assert len(safe) == len(set(safe)) == 40
-
-
-def test_an_episode_is_a_function_of_its_number():
-    one, other = (TaskSource(POLICY, examples(20, 20), texts=8, change=0.5, seed=3) for _ in range(2))
-    assert [one.episode(n) for n in (7, 1, 30)] == [other.episode(n) for n in (7, 1, 30)]
-    assert one.episode(0) != TaskSource(POLICY, examples(20, 20), texts=8, seed=4).episode(0)
+def test_of_few_rows_both_sides_get_both_labels(tmp_path):
+    for seed in range(20):
+        data = read_task(write(tmp_path / "few.jsonl", map(row, range(4))), seed=seed)
+        assert {each.label for each in data.train} == {each.label for each in data.dev} == {0, 1}

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from unigurd_sdk.errors import UnigurdError
 from unigurd_trainer import export_cli, finetune_cli
+from unigurd_trainer.ablation import cli as ablation_cli
 from unigurd_trainer.measure import cli as measure_cli
 from unigurd_trainer.merge import cli as merge_cli
 from unigurd_trainer.report import cli as report_cli
@@ -77,6 +78,7 @@ measure_cli.register(app)
 sdg_cli.register(app)
 app.add_typer(merge_cli.app, name="merge")
 app.add_typer(report_cli.app, name="data")
+app.add_typer(ablation_cli.app, name="ablate")
 
 
 @app.command()

@@ -26,9 +26,8 @@ from unigurd_trainer.precision import Precision, Weights
 from unigurd_trainer.recipe import GipRecipe
 from unigurd_trainer.runs import Run
 
-__all__ = ["Exported", "run"]
+__all__ = ["MAX_LENGTH", "OVERLAP", "Exported", "describe_run", "run"]
 
-BASE_LICENCE = "Apache-2.0"
 MAX_LENGTH, OVERLAP = 256, 32
 """Tokens of a window, and how far two windows of a long text overlap."""
 
@@ -79,8 +78,8 @@ def run(
     finished = Run.open(run_folder)
     recipe = finished.recipe
     model, _ = build(recipe, finished.weights(weights))
-    positions = model.config.encoder.max_position_embeddings
-    manifest = _describe(finished, positions, name=name, interim=interim, sources=_sources(recipe, data))
+    positions = model.config.encoder.positions
+    manifest = describe_run(finished, positions, name=name, interim=interim, sources=_sources(recipe, data))
     if weights == "last":  # the scores that a run keeps are those of its best weights
         manifest = manifest.model_copy(update={"scores": {}})
     export(model, find_base(recipe.model.base, recipe.model.revision).tokenizer_file, out, manifest, precision)
@@ -90,7 +89,9 @@ def run(
     return exported
 
 
-def _describe(finished: Run, positions: int, *, name: str, interim: bool, sources: tuple[str, ...]) -> Manifest:
+def describe_run(
+    finished: Run, positions: int, *, name: str = "guard", interim: bool = False, sources: tuple[str, ...] = ()
+) -> Manifest:
     """Fill the manifest from a run; `positions` is the longest sequence that the encoder can read."""
     recipe, result, totals = finished.recipe, finished.result, finished.totals
     tools = ("onnx", "onnxruntime")
@@ -98,7 +99,7 @@ def _describe(finished: Run, positions: int, *, name: str, interim: bool, source
         name=name,
         interaction=recipe.model.interaction,
         base_model=recipe.model.base,
-        base_licence=BASE_LICENCE,
+        base_licence=find_base(recipe.model.base, recipe.model.revision).licence,
         sources=sources,
         interim=interim,
         max_length=min(MAX_LENGTH, positions),

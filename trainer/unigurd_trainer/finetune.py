@@ -1,92 +1,86 @@
-"""Stage finetune: a checkpoint and the data of one policy in, a TaskGuard checkpoint out (paper, section 3.3).
+"""Stage finetune: a start and the data of one policy in, a TaskGuard checkpoint out (paper, section 3.3).
 
-Training starts from the weights that ship: those of the encoder are int8 with a scale a row, and fine-tuning learns
-over the rounding. The best epoch by AUC on the held-out texts is exported, and calibrated on them.
+`tune` trains and keeps the best epoch by AUC on the held-out texts; `run` does that, calibrates on the same texts,
+exports, and writes a card.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-from pydantic import Field
 from safetensors.torch import load_file
 
-from unigurd_sdk.checkpoint import Checkpoint
 from unigurd_sdk.nn.model import GuardModel
 from unigurd_sdk.policy import Policy
-from unigurd_sdk.runtime.torch import load_model
+from unigurd_sdk.template import PLAIN
 from unigurd_sdk.tokenizer import GuardTokenizer
 from unigurd_trainer.batching import Collator
 from unigurd_trainer.checkpointing import Progress, require_recipe
 from unigurd_trainer.compute import DEFAULT, Compute
+from unigurd_trainer.decision import Decision, decide
 from unigurd_trainer.export import export
 from unigurd_trainer.feeding import Feed
+from unigurd_trainer.frozen import FrozenEncoder
 from unigurd_trainer.loop import Setup, train
-from unigurd_trainer.measure.calibrate import fit_temperature, fit_threshold
-from unigurd_trainer.metrics import auc, f1
+from unigurd_trainer.metrics import auc
 from unigurd_trainer.precision import Precision
-from unigurd_trainer.recipe import DataRecipe, GipRecipe, OptimRecipe, Strict
-from unigurd_trainer.rows import Episode
+from unigurd_trainer.rows import Episode, Example
 from unigurd_trainer.scoring import Scored, score_episodes
-from unigurd_trainer.taskdata import TaskData, TaskSource
+from unigurd_trainer.starts import Start
+from unigurd_trainer.task_card import write_task_card
+from unigurd_trainer.task_recipe import TaskRecipe
+from unigurd_trainer.task_source import TaskSource
+from unigurd_trainer.taskdata import TaskData
 
-__all__ = ["TaskRecipe", "run"]
+__all__ = ["Task", "TaskRecipe", "Tuned", "prepare", "run", "tune"]
 
 Observe = Callable[[dict[str, Any]], None]
 
-LEAST_ROWS = 100
-"""Held-out texts below which the checkpoint's own temperature stays."""
+_SCORED_TOGETHER = 64
+
+_OUTPUT = ("correction_out", "valence_out", "valence", "null_cosine", "sharpness", "scale", "0")
+"""Parts of a head that turn its states into a logit; "0" is the one layer of the interaction ``full``."""
 
 
-class TaskRecipe(Strict):
-    """How a TaskGuard is trained.
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A policy as the model reads it, and the set-up of its training."""
 
-    `mode` is ``full`` (FFT) or ``head`` (CFT: the encoder is frozen). Texts over `max_text` tokens are cut in training,
-    never in a check; an encoder with fewer positions cuts there.
+    policy: Policy
+    setup: Setup
+
+    def score(self, rows: Sequence[Example]) -> Scored:
+        """Score texts under the policy with the model as it is now."""
+        episodes = _episodes(self.policy, rows)
+        return score_episodes(
+            self.setup.model, self.setup.feed.collate, episodes, precision=self.setup.recipe.optim.precision
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A fine-tuned model.
+
+    Attributes:
+        task: Its model has the weights of the best epoch.
+        progress: How far training went.
+        before, after: Scores of the held-out texts.
     """
 
-    mode: Literal["full", "head"] = "full"
-    epochs: int = Field(default=8, gt=0)
-    patience: int = Field(default=2, ge=0, description="epochs without a better score before stopping; 0 never stops")
-    seed: int = 0
-    episodes: int = Field(default=2, gt=0, description="episodes of `texts` texts a step")
-    texts: int = Field(default=16, gt=1, multiple_of=2)
-    max_text: int = Field(default=256, ge=16)
-    encoder_lr: float = Field(default=5e-5, gt=0)
-    head_lr: float = Field(default=3e-4, gt=0)
-    smoothing: float = Field(default=0.02, ge=0, lt=0.5)
-    augment: float = Field(default=0.1, ge=0, le=1)
-    precision: Literal["bf16", "fp32"] = "bf16"
-
-    def loop(self, name: str, epoch: int, max_line: int) -> GipRecipe:
-        """The settings of the training loop, for epochs of `epoch` steps."""
-        return GipRecipe(
-            name=name,
-            seed=self.seed,
-            steps=epoch * self.epochs,
-            episodes=self.episodes,
-            validate_every=epoch,
-            patience=self.patience,
-            data=DataRecipe(texts=self.texts, max_text=self.max_text, max_line=max_line, augment=self.augment),
-            optim=OptimRecipe(
-                encoder_lr=self.encoder_lr,
-                head_lr=self.head_lr,
-                line_loss=0.0,
-                smoothing=self.smoothing,
-                precision=self.precision,
-            ),
-        )
+    task: Task
+    progress: Progress
+    before: Scored
+    after: Scored
 
 
 def run(
     policy: Policy,
     data: TaskData,
-    start: Checkpoint,
+    start: Start,
     out: Path,
     *,
     recipe: TaskRecipe | None = None,
@@ -102,101 +96,113 @@ def run(
     rate, before and after.
 
     Raises:
-        RecipeError: `out` holds a run of another recipe, policy or data.
-        ModelIncompatible: `start` has no torch weights.
+        RecipeError: `out` holds a run of another recipe, policy, start or data.
+        TrainerError: Training diverged.
     """
     recipe = recipe or TaskRecipe()
-    setup, dev = _prepare(policy, data, start, out.with_name(f"{out.name}.run"), recipe, compute)
-    before = _score(setup, dev, recipe)
-    progress = train(setup, observe)
-    setup.model.load_state_dict(load_file(setup.out / "best.safetensors"))
-    after = _score(setup, dev, recipe)
-    changes = _calibrated(start, policy, after)
-    manifest = start.manifest.model_copy(update=changes | _described(policy, data, setup, progress))
-    export(setup.model.to("cpu"), start.file("tokenizer.json"), out, manifest, precision)
+    tuned = tune(policy, data, start, out.with_name(f"{out.name}.run"), recipe=recipe, compute=compute, observe=observe)
+    decided = decide(tuned.after, start.manifest)
+    manifest = start.manifest.model_copy(
+        update=_described(policy, data, tuned, recipe) | decided.manifest_fields(policy.name)
+    )
+    export(tuned.task.setup.model.to("cpu"), start.tokenizer_file, out, manifest, precision)
     result = {
         "policy": policy.name,
         "policy_hash": policy.fingerprint,
         "data_hash": data.fingerprint,
+        "started_from": start.id,
         "recipe": recipe.model_dump(),
         "rows": {"train": len(data.train), "dev": len(data.dev)},
-        "seconds": round(progress.seconds, 1),
-        "epochs": round(progress.step / setup.recipe.validate_every, 1),
-        "before": _measured(before, start.manifest.temperature, start.manifest.threshold),
-        "after": _measured(after, changes["temperature"], changes["thresholds"].get(policy.name, manifest.threshold)),
+        "seconds": round(tuned.progress.seconds, 1),
+        "epochs": round(tuned.progress.step / tuned.task.setup.recipe.validate_every, 1),
+        "before": Decision(start.manifest.temperature, start.manifest.threshold).measure(tuned.before),
+        "after": decided.measure(tuned.after),
     }
     (out / "result.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    write_task_card(out, policy, result)
     return result
 
 
-def _prepare(
-    policy: Policy, data: TaskData, start: Checkpoint, folder: Path, recipe: TaskRecipe, compute: Compute
-) -> tuple[Setup, list[Episode]]:
-    """Build the setup of the training loop, and the held-out texts as episodes."""
-    model, max_line = load_model(start), start.manifest.line_length
-    if recipe.mode == "head":
-        model.bert.requires_grad_(False)
-    source = TaskSource(policy, data.train, texts=recipe.texts, change=recipe.augment, seed=recipe.seed)
-    dev = [Episode(policy, data.dev[at : at + 64], "conditioned") for at in range(0, len(data.dev), 64)]
-    tokenizer = GuardTokenizer.from_file(start.file("tokenizer.json"))
-    max_text = min(recipe.max_text, model.config.encoder.max_position_embeddings)
+def tune(
+    policy: Policy,
+    data: TaskData,
+    start: Start,
+    folder: Path,
+    *,
+    recipe: TaskRecipe | None = None,
+    compute: Compute = DEFAULT,
+    observe: Observe = lambda record: None,
+) -> Tuned:
+    """Fine-tune the model of `start` in place, or resume in `folder`; raises as `run` does."""
+    task = prepare(policy, data, start, folder, recipe or TaskRecipe(), compute)
+    before = task.score(data.dev)
+    progress = train(task.setup, observe)
+    task.setup.model.load_state_dict(load_file(task.setup.out / "best.safetensors"))
+    return Tuned(task, progress, before, task.score(data.dev))
+
+
+def prepare(
+    policy: Policy, data: TaskData, start: Start, folder: Path, recipe: TaskRecipe, compute: Compute = DEFAULT
+) -> Task:
+    """Build the set-up of the training loop in `folder`; one of another run raises `RecipeError`."""
+    if recipe.plain:
+        policy = Policy(name=policy.name, description=PLAIN)
+    model, max_line = start.model, start.manifest.line_length
+    freeze(model, recipe)
+    source = TaskSource(
+        policy, data.train, texts=recipe.texts, change=recipe.changes, balance=recipe.balance, seed=recipe.seed
+    )
+    tokenizer = GuardTokenizer.from_file(start.tokenizer_file)
+    max_text = min(recipe.max_text, start.manifest.max_length)
     collate = Collator(tokenizer, max_text=max_text, max_line=max_line, slack=compute.slack)
-    name = f"{policy.name}-{policy.fingerprint}-{data.fingerprint}-{start.id}-{recipe.mode}"
+    name = f"{policy.name}-{policy.fingerprint}-{data.fingerprint}-{start.id}-{recipe.name}"
     settings = recipe.loop(name, -(-source.epoch // recipe.episodes), max_line)
-
-    def validate(model: GuardModel) -> dict[str, float]:
-        scored = score_episodes(model, collate, dev, precision=recipe.precision)
-        return {"score": round(auc(scored.labels, scored.logits), 4)}
-
     require_recipe(folder, settings.resume_key)
     folder.mkdir(parents=True, exist_ok=True)
     feed = Feed(source, collate, recipe.episodes, compute.workers)
-    return Setup(settings, folder, compute.place(model), feed, validate), dev
+    return Task(policy, Setup(settings, folder, compute.place(model), feed, _validation(policy, data, collate, recipe)))
 
 
-def _score(setup: Setup, dev: list[Episode], recipe: TaskRecipe) -> Scored:
-    return score_episodes(setup.model, setup.feed.collate, dev, precision=recipe.precision)
+def freeze(model: GuardModel, recipe: TaskRecipe) -> None:
+    """Leave trainable what the mode trains; a frozen encoder remembers what it has read."""
+    if recipe.mode == "full":
+        return
+    model.bert = FrozenEncoder(model.bert)
+    if recipe.mode == "output":
+        for name, parameter in model.head.named_parameters():
+            parameter.requires_grad_(name.partition(".")[0] in _OUTPUT)
 
 
-def _calibrated(start: Checkpoint, policy: Policy, scored: Scored) -> dict[str, Any]:
-    """Fit temperature and threshold where the held-out texts are enough; else keep what the checkpoint had."""
-    temperature = start.manifest.temperature
-    if len(scored.labels) >= LEAST_ROWS:
-        temperature = round(fit_temperature(scored.labels, scored.logits), 4)
-    fitted = fit_threshold(scored.labels, _probabilities(scored, temperature))
-    own = {} if fitted is None else {policy.name: fitted.value}
-    return {"temperature": temperature, "thresholds": own}
+def _validation(
+    policy: Policy, data: TaskData, collate: Collator, recipe: TaskRecipe
+) -> Callable[[GuardModel], dict[str, float]]:
+    episodes = _episodes(policy, data.dev)
+
+    def validate(model: GuardModel) -> dict[str, float]:
+        scored = score_episodes(model, collate, episodes, precision=recipe.precision)
+        return {"score": round(auc(scored.labels, scored.logits), 4)}
+
+    return validate
 
 
-def _described(policy: Policy, data: TaskData, setup: Setup, progress: Progress) -> dict[str, Any]:
+def _episodes(policy: Policy, rows: Sequence[Example]) -> list[Episode]:
+    starts = range(0, len(rows), _SCORED_TOGETHER)
+    return [Episode(policy, tuple(rows[at : at + _SCORED_TOGETHER]), "conditioned") for at in starts]
+
+
+def _described(policy: Policy, data: TaskData, tuned: Tuned, recipe: TaskRecipe) -> Mapping[str, Any]:
     """Say in the manifest what was trained."""
     sources = sorted({f"{row.source}: {row.licence or 'licence not stated'}" for row in data.train})
     return {
         "name": f"task-{policy.name}",
         "interim": False,
+        "plain": recipe.plain,
         "sources": tuple(sources),
-        "recipe_hash": setup.recipe.fingerprint,
+        "recipe_hash": tuned.task.setup.recipe.fingerprint,
         "data_hash": data.fingerprint,
-        "seed": setup.recipe.seed,
-        "trained_seconds": progress.seconds,
-        "examples_seen": progress.examples,
-        "scores": {"dev": {"auc": progress.best}},
+        "seed": recipe.seed,
+        "trained_seconds": tuned.progress.seconds,
+        "examples_seen": tuned.progress.examples,
+        "scores": {"dev": {"auc": tuned.progress.best}},
         "files": {},
     }
-
-
-def _measured(scored: Scored, temperature: float, threshold: float) -> Mapping[str, float]:
-    """Area under the ROC curve, and F1 and false positive rate at a threshold."""
-    flagged = _probabilities(scored, temperature) >= threshold
-    safe = scored.labels == 0
-    values = {
-        "auc": auc(scored.labels, scored.logits),
-        "f1": f1(scored.labels, flagged),
-        "fpr": float(flagged[safe].mean()),
-        "threshold": threshold,
-    }
-    return {name: round(value, 4) for name, value in values.items()}
-
-
-def _probabilities(scored: Scored, temperature: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return replace(scored, logits=scored.logits / temperature).probabilities

@@ -24,12 +24,16 @@ def register(app: typer.Typer) -> None:
 
 def finetune(
     policy: Annotated[str, typer.Option(help="Policy file, built-in name, or a sentence.")],
-    data: Annotated[Path, typer.Option(help="JSON Lines file or folder: text and label (safe, unsafe) of each row.")],
+    data: Annotated[Path, typer.Option(help="Folder, or file (JSON Lines or Parquet): text and label of each row.")],
     out: Annotated[Path, typer.Option(help="Checkpoint folder to write; OUT.run beside it holds the state.")],
-    start: Annotated[str, typer.Option("--from", help="Checkpoint to start from.")] = "uniguard",
+    start: Annotated[str, typer.Option("--from", help="Checkpoint, run, `base` or `base:ENCODER`.")] = "uniguard",
     mode: Annotated[
-        Literal["full", "head"], typer.Option(help="Train all weights, or only the classification head.")
+        Literal["full", "head", "output"], typer.Option(help="Train all weights, the head, or its last layer.")
     ] = "full",
+    balance: Annotated[
+        Literal["even", "natural"], typer.Option(help="As many safe as unsafe texts a step, or as the data have them.")
+    ] = "even",
+    plain: Annotated[bool, typer.Option(help="Read the text alone; the policy only names the task.")] = False,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs at most.")] = 8,
     seed: Annotated[int, typer.Option(help="Order of the texts, and which measure where no row says so.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
@@ -39,21 +43,20 @@ def finetune(
     """Train a TaskGuard: a checkpoint for one policy, from its labelled texts."""
     import torch
 
-    from unigurd_sdk.checkpoint import Checkpoint
-    from unigurd_sdk.hub import locate
     from unigurd_sdk.registry import PolicyRegistry
     from unigurd_trainer.compute import Compute
     from unigurd_trainer.finetune import TaskRecipe, run
+    from unigurd_trainer.starts import find_start
     from unigurd_trainer.taskdata import read_task
 
     if threads:
         torch.set_num_threads(threads)
-    recipe = TaskRecipe(mode=mode, epochs=epochs, seed=seed)
+    recipe = TaskRecipe(mode=mode, epochs=epochs, seed=seed, balance=balance, plain=plain)
     with console.status("fine-tuning"):
         result = run(
             PolicyRegistry().resolve(policy),
             read_task(data, seed=seed),
-            Checkpoint.open(locate(start)),
+            find_start(start, seed=seed),
             out,
             recipe=recipe,
             compute=Compute(device),

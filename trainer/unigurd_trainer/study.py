@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, get_args
@@ -25,6 +25,7 @@ from unigurd_trainer.batching import Collator
 from unigurd_trainer.corpus import Corpus
 from unigurd_trainer.evalsets import build_evaluation_sets
 from unigurd_trainer.loop import read_log
+from unigurd_trainer.markdown import table
 from unigurd_trainer.metrics import mean_auc
 from unigurd_trainer.rows import Episode
 from unigurd_trainer.scoring import score_episodes
@@ -40,9 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     arguments = parser.parse_args(argv)
     write = sys.stdout.write
-    write(markdown(("run", "seconds", "examples", *SETS), map(run_row, sorted(arguments.runs.iterdir()))))
-    write("\n" + markdown(("untrained, lists on both sides", "policies", "mean AUC"), [untrained_row(arguments.data)]))
-    write("\n" + markdown(("ms a check", "20-word policy", "400-word policy"), map(cost_row, get_args(Interaction))))
+    write(table(("run", "seconds", "examples", *SETS), map(run_row, sorted(arguments.runs.iterdir()))))
+    write("\n" + table(("untrained, lists on both sides", "policies", "mean AUC"), [untrained_row(arguments.data)]))
+    write("\n" + table(("ms a check", "20-word policy", "400-word policy"), map(cost_row, get_args(Interaction))))
     return 0
 
 
@@ -99,12 +100,6 @@ def _median_ms(check: Callable[[], object], repeats: int = 40) -> float:
         check()
         seconds.append(time.perf_counter() - start)
     return median(seconds) * 1000
-
-
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay out a table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":

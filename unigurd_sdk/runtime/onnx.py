@@ -70,7 +70,9 @@ class OnnxRuntime:
 
     def encode_policy(self, policy: Policy) -> PolicyState:
         """Encode a policy; see `Runtime.encode_policy`."""
-        lines = self._tokenizer.encode_lines(policy_lines(policy), self._manifest.line_length)
+        lines = self._tokenizer.encode_lines(
+            policy_lines(policy, plain=self._manifest.plain), self._manifest.line_length
+        )
         feed = {
             "input_ids": lines.input_ids,
             "attention_mask": lines.attention_mask,

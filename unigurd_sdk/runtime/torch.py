@@ -57,7 +57,8 @@ class TorchRuntime:
 
     def encode_policy(self, policy: Policy) -> PolicyState:
         """Encode a policy; see `Runtime.encode_policy`."""
-        lines = self._tokenizer.encode_lines(policy_lines(policy), self._checkpoint.manifest.line_length)
+        manifest = self._checkpoint.manifest
+        lines = self._tokenizer.encode_lines(policy_lines(policy, plain=manifest.plain), manifest.line_length)
         with torch.inference_mode():
             state = self._load()[0](*map(self._tensor, (lines.input_ids, lines.attention_mask, lines.polarity)))
         return PolicyState({name: tensor.cpu().numpy() for name, tensor in zip(STATE, state, strict=True)})

@@ -1,0 +1,24 @@
+"""The table of pretraining runs is read from what runs leave behind."""
+
+import json
+
+from unigurd_trainer.ablation.pretraining import SETS, read_runs, table, write
+
+
+def leave(folder, recipe, auc):
+    folder.mkdir(parents=True)
+    (folder / "recipe.json").write_text(recipe.model_dump_json())
+    counted = {"examples": 1000, "tokens": 9, "seconds": 20.0, "cpu_seconds": 10.0}
+    (folder / "result.json").write_text(json.dumps({"progress": counted | {"scores": {f"{s}/auc": auc for s in SETS}}}))
+
+
+def test_runs_of_one_name_are_one_line_with_an_interval(tiny_recipe, tmp_path):
+    for name, auc in (("plain-seed1", 0.8), ("plain-seed2", 0.9), ("mlm-seed1", 0.7)):
+        leave(tmp_path / "runs" / name, tiny_recipe(), auc)
+    (tmp_path / "runs" / "mlm-seed2").mkdir()  # not finished
+    rows = write(tmp_path / "runs", tmp_path / "table")
+    assert [(row["name"], row["seed"]) for row in rows] == [("mlm", 1), ("plain", 1), ("plain", 2)]
+    assert rows == read_runs(tmp_path / "runs") == json.loads((tmp_path / "table.json").read_text())
+    text = table(rows, ["plain", "mlm"])
+    assert text.splitlines()[2].startswith("| plain | 2 | 1000 | 100 | 0.850 ± ")
+    assert text.splitlines()[3].startswith("| mlm | 1 | 1000 | 100 | 0.700 |")

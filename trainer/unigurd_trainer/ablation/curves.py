@@ -1,0 +1,85 @@
+"""Learning curves from a grid of tasks: tables by size, overall and by policy, and their plot."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unigurd_trainer import markdown
+from unigurd_trainer.ablation.intervals import Mean, mean_of
+from unigurd_trainer.figures import new_figure, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Curves", "curves", "plot", "table"]
+
+Curves = dict[str, dict[int, Mean]]
+"""By series (start and mode) and size."""
+
+LEFTMOST = 20
+"""Where a logarithmic axis shows size 0."""
+
+MEASURES = {"auc": "AUC", "f1": "F1 at .5", "fpr": "FPR at .5"}
+
+
+def curves(rows: Iterable[Mapping[str, Any]], measure: str, policies: Sequence[str] | None = None) -> Curves:
+    """Average a measure over policies for each seed, then over seeds with an interval.
+
+    A series has a size only with every policy, so that points are of the same policies; the policies of a size 0 start
+    every mode of their series.
+    """
+    values: defaultdict[tuple[str, str, int], dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        cell = row["cell"]
+        if policies is None or cell["policy"] in policies:
+            key = cell["start"], cell["mode"], cell["size"]
+            values[key][cell["seed"]][cell["policy"]] = row["measured"][measure]
+    wanted = max((len(by_policy) for seeds in values.values() for by_policy in seeds.values()), default=0)
+    found: Curves = defaultdict(dict)
+    for (start, mode, size), seeds in values.items():
+        whole = [fmean(by_policy.values()) for by_policy in seeds.values() if len(by_policy) == wanted]
+        if whole:
+            found[f"{start}, {mode}"][size] = mean_of(whole)
+    return dict(found)
+
+
+def table(found: Curves) -> str:
+    """Lay out series by size as Markdown."""
+    sizes = sorted({size for series in found.values() for size in series})
+    rows = ([name, *(str(series.get(size, "–")) for size in sizes)] for name, series in sorted(found.items()))
+    return markdown.table(("start, what trains", *map(str, sizes)), rows)
+
+
+def plot(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
+    """Draw AUC and F1 against the number of training texts, with bands; writes OUT.png and OUT.svg."""
+    figure = new_figure("TaskGuard and MultiTaskGuard by number of training texts", 12, 4.8)
+    for axes, measure in zip(figure.subplots(1, 2), ("auc", "f1"), strict=True):
+        for name, series in sorted(curves(rows, measure).items()):
+            _draw(axes, name, series)
+        axes.set(xscale="log", xlabel="training texts (leftmost: none)", ylabel=MEASURES[measure])
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    save(figure, out)
+
+
+def _draw(axes: Axes, name: str, series: Mapping[int, Mean]) -> None:
+    sizes = sorted(series)
+    across = [max(size, LEFTMOST) for size in sizes]
+    means = np.array([series[size].value for size in sizes])
+    halves = np.nan_to_num([series[size].half for size in sizes])
+    (line,) = axes.plot(across, means, marker="o", label=name)
+    axes.fill_between(across, means - halves, means + halves, alpha=0.15, color=line.get_color())
+
+
+def report(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write the tables: each measure over all policies, and the AUC of each policy."""
+    parts = [f"{label}, mean over policies:\n\n{table(curves(rows, measure))}" for measure, label in MEASURES.items()]
+    policies = sorted({row["cell"]["policy"] for row in rows})
+    parts += [f"AUC, {policy}:\n\n{table(curves(rows, 'auc', [policy]))}" for policy in policies]
+    return "\n".join(parts)
