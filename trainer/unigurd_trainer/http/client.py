@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import json
 import logging
+import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -175,7 +176,7 @@ def _open(options: ConnectionOptions, headers: Mapping[str, str]) -> httpx.Async
     if options.http2 and importlib.util.find_spec("h2") is None:
         raise MissingExtra("h2", extra="sdg", purpose="HTTP/2")
     return httpx.AsyncClient(
-        verify=_certificates(),
+        verify=_certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
         http2=options.http2,
         headers=dict(headers),
         timeout=httpx.Timeout(options.timeout, connect=options.connect_timeout, pool=None),
@@ -184,8 +185,8 @@ def _open(options: ConnectionOptions, headers: Mapping[str, str]) -> httpx.Async
 
 
 @cache
-def _certificates() -> ssl.SSLContext:
-    """Return the certificates that httpx trusts; reading them takes longer than a request."""
+def _certificates(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """Return the certificates that httpx trusts, those of the environment first; reading them outlasts a request."""
     import httpx
 
     return httpx.create_ssl_context()
