@@ -7,7 +7,7 @@ exports, and writes a card.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,7 +190,7 @@ def _episodes(policy: Policy, rows: Sequence[Example]) -> list[Episode]:
     return [Episode(policy, tuple(rows[at : at + _SCORED_TOGETHER]), "conditioned") for at in starts]
 
 
-def _described(policy: Policy, data: TaskData, tuned: Tuned, recipe: TaskRecipe) -> Mapping[str, Any]:
+def _described(policy: Policy, data: TaskData, tuned: Tuned, recipe: TaskRecipe) -> dict[str, Any]:
     """Say in the manifest what was trained."""
     sources = sorted({f"{row.source}: {row.licence or 'licence not stated'}" for row in data.train})
     return {
