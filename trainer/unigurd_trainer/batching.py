@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from unigurd_sdk.policy import Policy
 from unigurd_sdk.segments import Segmenter
@@ -58,11 +59,34 @@ class TextBucket:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskedRows:
+    """Rows with hidden tokens, those of policy lines and those of texts, and what was hidden.
+
+    All tokens of all rows lie one after the other, padding included, lines first; `places` [K] are the hidden ones
+    among them and `targets` [K] their ids. In the interaction ``full`` there are no lines, and a text's row has its
+    policy in front.
+    """
+
+    lines: tuple[LineBucket, ...]
+    texts: tuple[LineBucket, ...]
+    policy: tuple[Tensor, ...]
+    places: Tensor
+    targets: Tensor
+
+    def to(self, device: torch.device) -> MaskedRows:
+        """Copy to a device."""
+        lines, texts = (tuple(bucket.to(device) for bucket in side) for side in (self.lines, self.texts))
+        places, targets = (each.to(device, non_blocking=True) for each in (self.places, self.targets))
+        return MaskedRows(lines, texts, tuple(each.to(device) for each in self.policy), places, targets)
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """One step.
 
     Line buckets (N lines), the `layout` [G, L] of policies and its `polarity`, and text buckets; `examples` counts the
-    texts, `tokens` the real tokens, policy lines included, and `places` the tokens with padding.
+    texts, `tokens` the real tokens, policy lines included, and `places` the tokens with padding. `masked` are the rows
+    of masked language modelling, in steps that have it.
     """
 
     lines: tuple[LineBucket, ...]
@@ -72,6 +96,7 @@ class Batch:
     examples: int
     tokens: int
     places: int
+    masked: MaskedRows | None = None
 
     @property
     def padding(self) -> float:
@@ -86,6 +111,7 @@ class Batch:
             texts=tuple(bucket.to(device) for bucket in self.texts),
             polarity=self.polarity.to(device),
             layout=self.layout.to(device),
+            masked=None if self.masked is None else self.masked.to(device),
         )
 
 
@@ -103,12 +129,21 @@ class Collator:
 
     A bucket's longest row is at most `slack` times its shortest. Small buckets pad little, which a CPU likes; few large
     ones launch few kernels, which a GPU likes.
+
+    Rationales are not read, unless `max_rationale` says how many tokens of them: they stand behind the text, apart from
+    it (see `text_ids`).
     """
 
     def __init__(
-        self, tokenizer: GuardTokenizer, *, max_text: int = 256, max_line: int = 64, slack: float = SLACK
+        self,
+        tokenizer: GuardTokenizer,
+        *,
+        max_text: int = 256,
+        max_line: int = 64,
+        slack: float = SLACK,
+        max_rationale: int = 0,
     ) -> None:
-        self.tokenizer, self.max_line, self.slack = tokenizer, max_line, slack
+        self.tokenizer, self.max_line, self.slack, self.max_rationale = tokenizer, max_line, slack, max_rationale
         self._segmenter = Segmenter(tokenizer, max_text, overlap=0)
         self._line_ids = lru_cache(maxsize=200_000)(self._encode_line)
 
@@ -153,8 +188,15 @@ class Collator:
             )
 
     def text_ids(self, example: Example) -> tuple[int, ...]:
-        """Encode a text as a check would, but only its first window of `max_text` tokens."""
-        return tuple(self._segmenter.cut(example.text, example.role, example.prompt).ids[0])
+        """Encode a text as a check would, but only its first window of `max_text` tokens.
+
+        A rationale that is read follows as a part of its own: `[CLS] text [SEP] rationale [SEP]`. A text cannot forge
+        one, since none can contain a special token.
+        """
+        ids = self._segmenter.cut(example.text, example.role, example.prompt).ids[0]
+        if not (self.max_rationale and example.rationale):
+            return tuple(ids)
+        return (*ids, *self.tokenizer.encode(example.rationale).ids[: self.max_rationale], self.tokenizer.end)
 
     def _render(self, policy: Policy) -> _Rendered:
         lines = policy_lines(policy)
@@ -171,6 +213,15 @@ class Collator:
     def _pad(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         ids, mask = pad_rows(rows, self.tokenizer.pad)
         return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def widened_lines(buckets: Sequence[LineBucket]) -> tuple[Tensor, Tensor]:
+    """Put buckets of lines into one, padded to the longest: ids and mask [N, P]."""
+    width = max(bucket.mask.shape[1] for bucket in buckets)
+    missing = [(0, width - bucket.mask.shape[1]) for bucket in buckets]
+    ids = [functional.pad(bucket.input_ids, sides) for bucket, sides in zip(buckets, missing, strict=True)]
+    masks = [functional.pad(bucket.mask, sides) for bucket, sides in zip(buckets, missing, strict=True)]
+    return torch.cat(ids), torch.cat(masks)
 
 
 def _targets(policy: _Rendered, example: Example, width: int) -> Tensor:

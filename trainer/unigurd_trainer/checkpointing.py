@@ -11,15 +11,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from unigurd_sdk.nn.model import GuardModel
 from unigurd_trainer.errors import RecipeError
+
+HEAD_FILE = "mlm_head.safetensors"
 
 
 @dataclass(slots=True)
@@ -39,12 +42,23 @@ class Progress:
     scores: dict[str, float] = field(default_factory=dict)
 
 
-def save_state(folder: Path, model: GuardModel, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write the state to `folder`/state, replacing the old one in a single rename."""
+def save_state(
+    folder: Path,
+    model: GuardModel,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    head: nn.Module | None = None,
+) -> None:
+    """Write the state to `folder`/state, replacing the old one in a single rename.
+
+    `head` is what is trained beside the model and never exported; it has a file of its own.
+    """
     fresh, final, old = folder / "state.new", folder / "state", folder / "state.old"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, fresh / "model.safetensors")
+    if head is not None:
+        save_file(head.state_dict(), fresh / HEAD_FILE)
     save_file(_moments(optimizer) | _random_state(), fresh / "optimizer.safetensors")
     (fresh / "progress.json").write_text(json.dumps(asdict(progress), indent=1), encoding="utf-8")
     if final.exists():  # else the last save was cut off between its renames, and `old` is the only whole state
@@ -53,17 +67,39 @@ def save_state(folder: Path, model: GuardModel, optimizer: torch.optim.Optimizer
     os.replace(fresh, final)
 
 
-def load_state(folder: Path, model: GuardModel, optimizer: torch.optim.Optimizer, recipe: str) -> Progress:
+def load_state(
+    folder: Path, model: GuardModel, optimizer: torch.optim.Optimizer, recipe: str, head: nn.Module | None = None
+) -> Progress:
     """Restore the state of `folder` if there is one; a state of another recipe raises `RecipeError`."""
     progress = require_recipe(folder, recipe)
     state = _find_state(folder)
     if state is None:
         return progress
-    model.load_state_dict(load_file(state / "model.safetensors"))
+    load_weights(model, state / "model.safetensors")
+    if head is not None:
+        head.load_state_dict(load_file(state / HEAD_FILE))
     tensors = load_file(state / "optimizer.safetensors")
     _set_random_state(tensors)
     _restore(optimizer, tensors)
     return progress
+
+
+def load_weights(model: GuardModel, file: Path) -> None:
+    """Load a model's weights; those of a model that is built otherwise raise `RecipeError` with what differs."""
+    stored = load_file(file)
+    theirs, ours = _shapes(stored), _shapes(model.state_dict())
+    differing = sorted({name for name, _ in theirs.items() ^ ours.items()})
+    if differing:
+        found, needed = (side.get(differing[0], "nothing") for side in (theirs, ours))
+        raise RecipeError(
+            f"{file} does not fit the model of the recipe: {len(differing)} tensors differ, such as {differing[0]} with "
+            f"{found} and not {needed}. Give [model] in the recipe the values that the weights were trained with."
+        )
+    model.load_state_dict(stored)
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def require_recipe(folder: Path, recipe: str) -> Progress:

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from unigurd_trainer.batching import Batch, Collator
 from unigurd_trainer.rows import Episode
+from unigurd_trainer.views import Views
 
 __all__ = ["EpisodeSource", "Feed"]
 
@@ -27,18 +28,21 @@ class EpisodeSource(Protocol):
 class Feed(Dataset[Batch]):
     """Batches by step: step s holds the `episodes` episodes from s * `episodes` on.
 
-    With `workers` processes the same batches come sooner, not others.
+    With `workers` processes the same batches come sooner, not others. `views`, where given, collates in the place of
+    `collate`.
     """
 
     source: EpisodeSource
     collate: Collator
     episodes: int
     workers: int = 0
+    views: Views | None = None
 
     def __getitem__(self, step: int) -> Batch:
         """Collate the batch of a step."""
         first = step * self.episodes
-        return self.collate([self.source.episode(first + i) for i in range(self.episodes)])
+        episodes = [self.source.episode(first + i) for i in range(self.episodes)]
+        return self.collate(episodes) if self.views is None else self.views(step, episodes)
 
     def steps(self, start: int, stop: int) -> Iterator[Batch]:
         """Yield the batches of the steps from `start` up to `stop`."""

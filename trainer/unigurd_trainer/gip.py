@@ -25,10 +25,14 @@ from unigurd_trainer.errors import RecipeError
 from unigurd_trainer.evalsets import build_evaluation_sets
 from unigurd_trainer.feeding import Feed
 from unigurd_trainer.loop import Setup, train
+from unigurd_trainer.losses.masking import seed_of
+from unigurd_trainer.losses.mlm import MlmHead
+from unigurd_trainer.losses.total import layers_of
 from unigurd_trainer.mixture import MixtureSettings
 from unigurd_trainer.recipe import DataRecipe, GipRecipe
 from unigurd_trainer.runs import Run, add_totals
 from unigurd_trainer.scoring import make_validation
+from unigurd_trainer.views import views_of
 
 Observe = Callable[[dict[str, Any]], None]
 
@@ -67,8 +71,10 @@ def prepare(recipe: GipRecipe, data: Path, out: Path, compute: Compute = DEFAULT
     sets = build_evaluation_sets(corpus, corpus.holdout, recipe.seed, max_rows=recipe.validation_rows)
     mixture = corpus.mixture(seed=recipe.seed, **mixture_settings(recipe.data))
     validate = make_validation(collate, sets, recipe.optim.precision)
-    feed = Feed(mixture, collate, recipe.episodes, compute.workers)
-    return Setup(recipe, out, compute.place(model), feed, validate)
+    views = views_of(recipe, collate, model.config.encoder.positions)
+    feed = Feed(mixture, collate, recipe.episodes, compute.workers, views)
+    head = build_head(recipe, model)
+    return Setup(recipe, out, compute.place(model), feed, validate, head)
 
 
 def mixture_settings(data: DataRecipe) -> dict[str, Any]:
@@ -90,6 +96,18 @@ def build(recipe: GipRecipe, weights: Path | None = None, *, slack: float = SLAC
         model.load_state_dict(load_file(weights))
     sizes = {"max_text": recipe.data.max_text, "max_line": recipe.data.max_line}
     return model, Collator(base.tokenizer(), **sizes, slack=slack)
+
+
+def build_head(recipe: GipRecipe, model: GuardModel) -> MlmHead | None:
+    """Build the head that finds masked tokens again, if the recipe masks any; a bad loss raises `RecipeError`."""
+    if recipe.loss.alice:
+        layers_of(model, recipe.loss.perturbation)
+    if not recipe.loss.mlm:
+        return None
+    with torch.random.fork_rng():
+        torch.manual_seed(seed_of("mlm head", recipe.seed))
+        words = model.bert.embeddings.word_embeddings.weight
+        return MlmHead(words, transform=recipe.loss.masking.transform)
 
 
 def describe(recipe: GipRecipe, data: Path, progress: Progress) -> dict[str, Any]:

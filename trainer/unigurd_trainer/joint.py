@@ -9,11 +9,14 @@ from torch import Tensor
 
 from unigurd_trainer.batching import Batch, TextBucket
 
+MARKS = (1, 2, 3)
+"""Ids, [unused] in BERT, that mark the polarity of a line in the sequence: description, allowed, disallowed."""
+
 
 def joint_rows(batch: Batch, bucket: TextBucket, max_length: int = 512) -> tuple[Tensor, Tensor]:
     """Build ids and mask [B, S]: every line of the row's policy, then the text; a policy too long is cut."""
     lines = [row[mask.bool()].tolist() for b in batch.lines for row, mask in zip(b.input_ids, b.mask, strict=True)]
-    marked = [[*line[:1], 1 + polarity, *line[1:]] for line, polarity in _with_polarity(batch, lines)]
+    marked = [[*line[:1], MARKS[polarity], *line[1:]] for line, polarity in _with_polarity(batch, lines)]
     rows = []
     for text, mask, policy in zip(bucket.input_ids, bucket.mask, bucket.policy, strict=True):
         own = text[mask.bool()].tolist()
@@ -21,8 +24,10 @@ def joint_rows(batch: Batch, bucket: TextBucket, max_length: int = 512) -> tuple
         front = list(chain.from_iterable(marked[n] for n in numbers))
         rows.append(front[: max_length - len(own)] + own)
     width = max(map(len, rows))
-    ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
-    return ids, torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    ids = [row + [0] * (width - len(row)) for row in rows]
+    seen = [[1] * len(row) + [0] * (width - len(row)) for row in rows]
+    device = bucket.input_ids.device
+    return torch.tensor(ids, device=device), torch.tensor(seen, device=device)
 
 
 def _numbers(batch: Batch, policy: int) -> list[int]:
@@ -31,6 +36,6 @@ def _numbers(batch: Batch, policy: int) -> list[int]:
 
 
 def _with_polarity(batch: Batch, lines: list[list[int]]) -> list[tuple[list[int], int]]:
-    """Lines by place in the layout (flattened), each with its polarity; [unused] ids 1 to 3 mark it in the sequence."""
+    """Lines by place in the layout (flattened), each with its polarity."""
     flat = zip(batch.layout.flatten().tolist(), batch.polarity.flatten().tolist(), strict=True)
     return [(lines[number], polarity) if number >= 0 else ([], 0) for number, polarity in flat]

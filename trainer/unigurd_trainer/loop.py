@@ -23,13 +23,16 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from unigurd_sdk.nn.model import GuardModel
 from unigurd_trainer.batching import Batch
 from unigurd_trainer.checkpointing import Progress, load_state, save_state
 from unigurd_trainer.errors import TrainerError
 from unigurd_trainer.feeding import Feed
-from unigurd_trainer.objective import Losses, autocast, objective
+from unigurd_trainer.losses.mlm import MlmHead
+from unigurd_trainer.losses.total import not_finite, require_sane, total_loss
+from unigurd_trainer.objective import Losses, autocast
 from unigurd_trainer.recipe import GipRecipe, OptimRecipe
 
 Validate = Callable[[GuardModel], dict[str, float]]
@@ -37,13 +40,17 @@ Validate = Callable[[GuardModel], dict[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a run works on: recipe, output folder, model, its batches and the validation that steers it."""
+    """What a run works on: recipe, output folder, model, its batches and the validation that steers it.
+
+    `head` finds masked tokens again: trained, kept in the state, never exported.
+    """
 
     recipe: GipRecipe
     out: Path
     model: GuardModel
     feed: Feed
     validate: Validate
+    head: MlmHead | None = None
 
     @property
     def device(self) -> torch.device:
@@ -58,8 +65,10 @@ def train(setup: Setup, observe: Callable[[dict[str, Any]], None] = lambda recor
     finite.
     """
     recipe, model = setup.recipe, setup.model
-    optimizer = make_optimizer(model, recipe.optim, freeze_words=recipe.model.freeze_words)
-    progress = load_state(setup.out, model, optimizer, recipe.resume_key)
+    if setup.head is not None:
+        setup.head.to(setup.device)
+    optimizer = make_optimizer(model, recipe.optim, freeze_words=recipe.model.freeze_words, head=setup.head)
+    progress = load_state(setup.out, model, optimizer, recipe.resume_key, setup.head)
     if progress.step == 0:
         torch.manual_seed(recipe.seed)
     progress.runs += 1
@@ -77,9 +86,9 @@ def train(setup: Setup, observe: Callable[[dict[str, Any]], None] = lambda recor
             judge(setup, progress, log)
             clock.skip()
         if time.monotonic() - saved > recipe.checkpoint_seconds:
-            save_state(setup.out, model, optimizer, progress)
+            save_state(setup.out, model, optimizer, progress, setup.head)
             saved = time.monotonic()
-    save_state(setup.out, model, optimizer, progress)
+    save_state(setup.out, model, optimizer, progress, setup.head)
     return progress
 
 
@@ -89,13 +98,12 @@ def step(setup: Setup, batch: Batch, optimizer: torch.optim.Optimizer, progress:
     set_rates(optimizer, schedule(recipe, progress))
     setup.model.train()
     with autocast(recipe.optim.precision, setup.device.type):
-        losses = objective(setup.model, batch, line_loss=recipe.optim.line_loss, smoothing=recipe.optim.smoothing)
-    if not math.isfinite(losses.verdict + losses.line):
-        raise _diverged("loss", progress)
+        losses = total_loss(setup.model, setup.head, batch, recipe, progress.step)
+    require_sane(losses, progress.step)
     optimizer.zero_grad(set_to_none=True)
     losses.total.backward()  # type: ignore[no-untyped-call]
-    if not torch.nn.utils.clip_grad_norm_(setup.model.parameters(), recipe.optim.clip).isfinite():
-        raise _diverged("gradient", progress)
+    if not torch.nn.utils.clip_grad_norm_(trained(setup), recipe.optim.clip).isfinite():
+        raise TrainerError(not_finite("gradient", progress.step))
     optimizer.step()
     progress.step += 1
     progress.examples += batch.examples
@@ -103,11 +111,10 @@ def step(setup: Setup, batch: Batch, optimizer: torch.optim.Optimizer, progress:
     return losses
 
 
-def _diverged(what: str, progress: Progress) -> TrainerError:
-    """The state on disk is older than the step that failed, so nothing of it is lost or spoilt."""
-    return TrainerError(
-        f"The {what} is not finite at step {progress.step}. Lower the rates in the recipe and start in a new folder."
-    )
+def trained(setup: Setup) -> list[nn.Parameter]:
+    """Parameters of the model and of what is trained beside it."""
+    beside = [] if setup.head is None else list(setup.head.parameters())
+    return [*setup.model.parameters(), *beside]
 
 
 def judge(setup: Setup, progress: Progress, log: Log) -> None:
@@ -141,11 +148,14 @@ def schedule(recipe: GipRecipe, progress: Progress) -> float:
     return 0.1 + 0.45 * (1 + math.cos(math.pi * min(part, 1.0)))
 
 
-def make_optimizer(model: GuardModel, recipe: OptimRecipe, *, freeze_words: bool) -> torch.optim.Optimizer:
-    """AdamW with a rate for the encoder and one for the head; biases and norms do not decay."""
+def make_optimizer(
+    model: GuardModel, recipe: OptimRecipe, *, freeze_words: bool, head: nn.Module | None = None
+) -> torch.optim.Optimizer:
+    """AdamW with a rate for the encoder and one for the head (and for the MLM head); biases and norms do not decay."""
     model.bert.embeddings.word_embeddings.weight.requires_grad_(not freeze_words)
     groups: list[dict[str, Any]] = []
-    for part, rate in ((model.bert, recipe.encoder_lr), (model.head, recipe.head_lr)):
+    parts: list[tuple[nn.Module, float]] = [(model.bert, recipe.encoder_lr), (model.head, recipe.head_lr)]
+    for part, rate in parts if head is None else [*parts, (head, recipe.head_lr)]:
         weights = [p for p in part.parameters() if p.requires_grad]
         decayed = [p for p in weights if p.ndim > 1]
         plain = [p for p in weights if p.ndim <= 1]
@@ -199,6 +209,7 @@ class Log:
                 "examples": progress.examples,
                 "verdict_loss": round(losses.verdict, 4),
                 "line_loss": round(losses.line, 4),
+                **{name: round(value, 5) for name, value in losses.others.items()},
                 "padding": round(batch.padding, 3),
                 "examples_per_second": round(progress.examples / seconds, 1),
                 "tokens_per_second": round(progress.tokens / seconds),

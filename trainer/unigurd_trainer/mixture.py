@@ -274,6 +274,7 @@ def written_example(row: ConditionedRow) -> Example:
         group=row.group,
         lang=row.lang,
         category=row.kind,
+        rationale=row.rationale,
     )
 
 

@@ -7,9 +7,9 @@ matches.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -17,17 +17,24 @@ from torch.nn import functional
 
 from unigurd_sdk.nn.head import LineStates
 from unigurd_sdk.nn.model import GuardModel, TextStates, prefix_rows
-from unigurd_trainer.batching import Batch, TextBucket
+from unigurd_trainer.batching import Batch, TextBucket, widened_lines
 from unigurd_trainer.joint import joint_rows
+
+Scores = tuple[TextBucket, Tensor, Tensor | None]
+"""A bucket of B texts, its logits [B] and line log-weights [B, 1 + L]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Sums over a batch: the `total` to descend (a tensor), and for the log the mean verdict and line losses."""
+    """Sums over a batch: the `total` to descend (a tensor), and for the log the mean of each term.
+
+    `others` are the terms beyond verdict and line, by the name that the log has for them.
+    """
 
     total: Tensor
     verdict: float
     line: float
+    others: Mapping[str, float] = field(default_factory=dict)
 
 
 def autocast(precision: str, device: str = "cpu") -> AbstractContextManager[object]:
@@ -35,7 +42,7 @@ def autocast(precision: str, device: str = "cpu") -> AbstractContextManager[obje
     return torch.autocast(device, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
-def forward(model: GuardModel, batch: Batch) -> Iterator[tuple[TextBucket, Tensor, Tensor | None]]:
+def forward(model: GuardModel, batch: Batch) -> Iterator[Scores]:
     """Score the batch: for each bucket its logits [B] and line log-weights [B, 1 + L] (None for ``full``)."""
     if model.config.interaction == "full":
         scores = model.score_full([joint_rows(batch, bucket) for bucket in batch.texts])
@@ -49,11 +56,7 @@ def forward(model: GuardModel, batch: Batch) -> Iterator[tuple[TextBucket, Tenso
 def _encode(model: GuardModel, batch: Batch) -> tuple[LineStates, Iterable[TextStates]]:
     """Encode each distinct policy line and each text of the batch once."""
     if model.config.interaction == "prefix-lines":
-        width = max(bucket.mask.shape[1] for bucket in batch.lines)
-        ids, mask = (
-            torch.cat([_widen(getattr(b, name), width) for b in batch.lines]) for name in ("input_ids", "mask")
-        )
-        vectors, prefix = model.policy_prefix(ids, mask, batch.layout)
+        vectors, prefix = model.policy_prefix(*widened_lines(batch.lines), batch.layout)
         texts = (model.encode_texts(b.input_ids, b.mask, prefix_rows(prefix, b.policy)) for b in batch.texts)
         return _policies(model, vectors, batch), texts
     lines, rows = ([(b.input_ids, b.mask) for b in side] for side in (batch.lines, batch.texts))
@@ -66,13 +69,26 @@ def _policies(model: GuardModel, vectors: Tensor, batch: Batch) -> LineStates:
         return model.policies(vectors, batch.polarity, batch.layout)
 
 
-def objective(model: GuardModel, batch: Batch, *, line_loss: float, smoothing: float = 0.0) -> Losses:
-    """Compute the losses of one step, averaged over the batch's texts."""
+def objective(
+    model: GuardModel, batch: Batch, *, line_loss: float, smoothing: float = 0.0, pos_weight: float = 1.0
+) -> Losses:
+    """Compute the losses of one step, averaged over the batch's texts; violations count `pos_weight` times."""
+    scored = forward(model, batch)
+    return classification(scored, batch, line_loss=line_loss, smoothing=smoothing, pos_weight=pos_weight)
+
+
+def classification(
+    scored: Iterable[Scores], batch: Batch, *, line_loss: float, smoothing: float = 0.0, pos_weight: float = 1.0
+) -> Losses:
+    """Compute the losses of a batch that is scored already (see `objective`)."""
     device = batch.layout.device
+    weight = None if pos_weight == 1 else torch.tensor(pos_weight, device=device)
     verdict, line, known = (torch.zeros((), device=device) for _ in range(3))
-    for bucket, logits, weights in forward(model, batch):
+    for bucket, logits, weights in scored:
         labels = bucket.labels * (1 - 2 * smoothing) + smoothing
-        verdict = verdict + functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+        verdict = verdict + functional.binary_cross_entropy_with_logits(
+            logits, labels, reduction="sum", pos_weight=weight
+        )
         if weights is not None:
             line = line + line_cross_entropy(weights, bucket.targets)
             known = known + (bucket.targets.sum(1) > 0).sum()
@@ -88,7 +104,3 @@ def line_cross_entropy(weights: Tensor, targets: Tensor) -> Tensor:
     known = targets.sum(1) > 0
     held = torch.where(known[:, None], weights.masked_fill(targets == 0, -1e9), 0.0).logsumexp(-1)
     return -torch.where(known, held, 0.0).sum()
-
-
-def _widen(tensor: Tensor, width: int) -> Tensor:
-    return functional.pad(tensor, (0, width - tensor.shape[1]))

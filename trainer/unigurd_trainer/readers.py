@@ -210,6 +210,7 @@ def _conditioned_row(record: Record) -> ConditionedRow:
         role=record.role(usual_role),
         prompt=record.optional("prompt"),
         lang=record.text("lang", "en"),
+        rationale=record.optional("rationale") or None,
     )
 
 

@@ -6,8 +6,9 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from unigurd_sdk.nn.model import Interaction
 from unigurd_trainer.errors import RecipeError
@@ -59,6 +60,7 @@ class DataRecipe(Strict):
     slices: float = Field(default=0.0, ge=0, le=1, description="share of long safe texts shown in part")
     briefs: float = Field(default=0.0, ge=0, le=1, description="share of chat that gives way to structured prompts")
     chat_share: float = Field(default=0.2, ge=0, le=0.5, description="share of presumed-safe chat in pool episodes")
+    policies: int | None = Field(default=None, gt=0, description="distinct composed policies; without it all are new")
     holdout_seed: int = 0
     exclude: tuple[str, ...] = Field(
         default=(), description="policies none of whose written or public rows train: for measuring zero-shot use"
@@ -86,8 +88,75 @@ class OptimRecipe(Strict):
     precision: str = Field(default="bf16", pattern="^(bf16|fp32)$")
 
 
+class MaskingRecipe(Strict):
+    """Masked language modelling: which tokens are hidden, and the head that finds them again."""
+
+    share: float = Field(default=0.15, gt=0, lt=1, description="of the ordinary tokens of a row; at least one")
+    transform: bool = Field(default=True, description="dense, gelu and norm in front of the tied word embeddings")
+    every: int = Field(default=1, gt=0, description="steps")
+
+
+class PerturbationRecipe(Strict):
+    """Alice: losses under a worst-case perturbation of the hidden states that enter a layer (see `losses.alice`).
+
+    Where `layers` is ``random`` or a list, one of them is drawn for each step; ``embed`` is layer 0, ``top`` are the
+    last `top_m`. `eps` is absolute; without it the radius is `eps_rel` times the size of the layer's states.
+    """
+
+    layers: Literal["random", "embed", "top"] | tuple[Annotated[int, Field(ge=0)], ...] = "random"
+    top_m: int = Field(default=3, gt=0)
+    label: Literal["adversarial", "clean", "off"] = "adversarial"
+    virtual: float = Field(default=1.0, ge=0, description="weight a of the virtual term beside the label term")
+    divergence: Literal["symmetric", "one-sided"] = "symmetric"
+    mode: Literal["vat", "released"] = "vat"
+    ascent: int = Field(default=1, ge=0, description="gradient steps K of the inner maximisation; 0 is random")
+    norm: Literal["inf", "2", "sign"] = "inf"
+    eps: float | None = Field(default=None, gt=0)
+    eps_rel: float = Field(default=0.03, gt=0)
+    xi: float = Field(default=1e-3, gt=0, description="length of the random start, by token")
+    eval_in_vat: bool = Field(default=False, description="without dropout")
+    every: int = Field(default=1, gt=0, description="steps")
+
+    @model_validator(mode="after")
+    def _some_term(self) -> PerturbationRecipe:
+        if self.label == "off" and not self.virtual:
+            raise ValueError("neither the label nor the virtual term is on; set loss.alice = 0 instead")
+        if self.layers == ():
+            raise ValueError("the list of layers is empty")
+        return self
+
+
+class LossRecipe(Strict):
+    """The pretraining loss ``mlm * MLM + alice * Alice + classification * classification`` (paper, equation 1).
+
+    `rationale` says who reads why a text has its label: ``views``: masked language modelling only; ``literal``: every
+    term; ``dropout``: every term, a share `keep_rationale` of the time; ``none``: no term.
+    """
+
+    mlm: float = Field(default=0.0, ge=0)
+    alice: float = Field(default=0.0, ge=0)
+    classification: float = Field(default=1.0, ge=0)
+    pos_weight: float = Field(default=1.0, gt=0, description="weight of texts that violate")
+    rationale: Literal["views", "literal", "dropout", "none"] = "views"
+    keep_rationale: float = Field(default=0.5, ge=0, le=1)
+    max_rationale: int = Field(default=48, ge=8, description="tokens; longer rationales are cut")
+    masking: MaskingRecipe = MaskingRecipe()
+    perturbation: PerturbationRecipe = PerturbationRecipe()
+
+    @property
+    def reads_rationales(self) -> bool:
+        """Whether any term reads rationales."""
+        return self.rationale in ("literal", "dropout") or (self.rationale == "views" and self.mlm > 0)
+
+    @model_validator(mode="after")
+    def _some_term(self) -> LossRecipe:
+        if not self.mlm + self.alice + self.classification:
+            raise ValueError("all weights are 0; there is nothing to train")
+        return self
+
+
 class GipRecipe(Strict):
-    """Guardrail instruction pretraining with the classification loss."""
+    """Guardrail instruction pretraining."""
 
     name: str
     seed: int = 0
@@ -105,16 +174,22 @@ class GipRecipe(Strict):
     model: ModelRecipe = ModelRecipe()
     data: DataRecipe = DataRecipe()
     optim: OptimRecipe = OptimRecipe()
+    loss: LossRecipe = LossRecipe()
 
     @property
     def fingerprint(self) -> str:
         """Sha256 (16 hex digits) of the recipe's values, in whatever order the file has them."""
-        return _hash(self.model_dump())
+        return _hash(self.model_dump(exclude=self._unused))
 
     @property
     def resume_key(self) -> str:
         """Hash of what must not change when a run resumes; how long it runs and how often it looks up may."""
-        return _hash(self.model_dump(exclude=_LENGTH))
+        return _hash(self.model_dump(exclude=_LENGTH | self._unused))
+
+    @property
+    def _unused(self) -> set[str]:
+        """Parts that came later and are as if they were not there, so that older hashes hold."""
+        return {"loss"} if self.loss == LossRecipe() else set()
 
 
 def _hash(values: dict[str, object]) -> str:

@@ -40,6 +40,7 @@ class Example:
             into ``policy.allowed + policy.disallowed``.
         lang: ISO 639-1 code.
         category: Of which kind it is in its source; measures are also given by category.
+        rationale: Why it has its label under the policy. For training only; whoever scores has none.
     """
 
     text: str
@@ -52,6 +53,7 @@ class Example:
     matched: int | None = None
     lang: str = "en"
     category: str = ""
+    rationale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,10 @@ class PoolRow:
 
 @dataclass(frozen=True, slots=True)
 class ConditionedRow:
-    """A text written for a policy; ``group`` (file:group) ties twins, ``prompt`` goes with responses."""
+    """A text written for a policy, and why it has its label.
+
+    ``group`` (file:group) ties twins, ``prompt`` goes with responses.
+    """
 
     policy: str
     text: str
@@ -140,6 +145,7 @@ class ConditionedRow:
     role: Role = "user"
     prompt: str | None = None
     lang: str = "en"
+    rationale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

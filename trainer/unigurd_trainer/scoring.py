@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from unigurd_sdk.nn.model import GuardModel
 from unigurd_trainer.batching import Batch, Collator, TextBucket
+from unigurd_trainer.errors import LeakageError
 from unigurd_trainer.metrics import auc, mean_auc
 from unigurd_trainer.objective import autocast, forward
 from unigurd_trainer.rows import Episode
@@ -39,7 +40,12 @@ class Scored:
 def score_episodes(
     model: GuardModel, collate: Collator, episodes: Sequence[Episode], *, precision: str = "bf16", chunk: int = 8
 ) -> Scored:
-    """Score every text of the episodes, `chunk` episodes at a time; rows come bucket by bucket, not in order."""
+    """Score every text of the episodes, `chunk` episodes at a time; rows come bucket by bucket, not in order.
+
+    A collator that reads rationales, which state the label, raises `LeakageError`.
+    """
+    if collate.max_rationale:
+        raise LeakageError("Rationales state the label and must not be scored; use a collator that does not read them.")
     model.eval()
     device = next(model.parameters()).device
     parts = []

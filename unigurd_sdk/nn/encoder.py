@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+MULTIPLE = 256
+"""Height of packed matrices is a multiple of this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,36 @@ class Prefix:
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     mask: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Batches on their way through the layers: their tokens one after the other, and what attention needs of each.
+
+    `hidden` [M + filler, D]; for every batch its `shapes` (B, T) and `biases` [B, 1, 1, T], M being the sum of B * T.
+    """
+
+    hidden: Tensor
+    shapes: tuple[torch.Size, ...]
+    biases: tuple[Tensor, ...]
+
+    @property
+    def tokens(self) -> Tensor:
+        """The hidden states [M, D] without the filler."""
+        return self.hidden[: sum(shape.numel() for shape in self.shapes)]
+
+    def batches(self) -> list[Tensor]:
+        """The hidden states of each batch [B, T, D]."""
+        return _unpack(self.hidden, self.shapes)
+
+    def versions(self, tokens: Tensor) -> Packed:
+        """Go on with V versions of the tokens [V, M, D]: a batch has V * B rows then, version by version."""
+        count = len(tokens)
+        sizes = [shape.numel() for shape in self.shapes]
+        parts = [part.flatten(0, 1) for part in torch.split(tokens, sizes, dim=1)]
+        shapes = tuple(torch.Size((count * rows, length)) for rows, length in self.shapes)
+        biases = tuple(bias.repeat(count, 1, 1, 1) for bias in self.biases)
+        return Packed(_fill(torch.cat(parts)), shapes, biases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +142,12 @@ class SelfAttention(nn.Module):
         values = value if past is None else torch.cat((past[1], value), dim=1)
         return multi_head(query, keys, values, bias, self.heads).to(hidden.dtype), key, value
 
-    def packed(self, hidden: Tensor, shapes: list[torch.Size], biases: list[Tensor]) -> Tensor:
+    def packed(self, hidden: Tensor, shapes: Sequence[torch.Size], biases: Sequence[Tensor]) -> Tensor:
         """Attend within the rows of several batches whose tokens [M, D] lie one after the other."""
         columns = (_unpack(linear(hidden), shapes) for linear in (self.query, self.key, self.value))
         parts = [multi_head(q, k, v, bias, self.heads) for q, k, v, bias in zip(*columns, biases, strict=True)]
-        return _pack(parts, len(hidden)).to(hidden.dtype)
+        context = torch.cat([part.flatten(0, 1) for part in parts])
+        return functional.pad(context, (0, 0, 0, len(hidden) - len(context))).to(hidden.dtype)
 
 
 class Layer(nn.Module):
@@ -126,7 +160,7 @@ class Layer(nn.Module):
         self.intermediate = nn.ModuleDict({"dense": nn.Linear(size, inner)})
         self.output = _Output(inner, config)
 
-    def attend_packed(self, hidden: Tensor, shapes: list[torch.Size], biases: list[Tensor]) -> Tensor:
+    def attend_packed(self, hidden: Tensor, shapes: Sequence[torch.Size], biases: Sequence[Tensor]) -> Tensor:
         """Context of packed rows (see `SelfAttention.packed`)."""
         attention = self.attention["self"]
         assert isinstance(attention, SelfAttention)
@@ -169,14 +203,16 @@ class Encoder(nn.Module):
 
     def forward(self, segments: Segments, prefix: Prefix | None = None) -> Encoded:
         """Encode rows; with a prefix every token also sees the policy's tokens."""
-        seen = (
-            segments.mask if prefix is None else torch.cat((prefix.mask.to(segments.mask.dtype), segments.mask), dim=1)
-        )
-        bias = attention_bias(seen)
-        hidden = self.embeddings(segments.input_ids, segments.token_type)
+        return self.through(self.embeddings(segments.input_ids, segments.token_type), segments.mask, prefix)
+
+    def through(
+        self, hidden: Tensor, mask: Tensor, prefix: Prefix | None = None, *, first: int = 0, last: int | None = None
+    ) -> Encoded:
+        """Take hidden states [B, T, D] that enter the layer `first` through it and those that follow, up to `last`."""
+        bias = attention_bias(mask if prefix is None else torch.cat((prefix.mask.to(mask.dtype), mask), dim=1))
         keys: list[Tensor] = []
         values: list[Tensor] = []
-        for index, layer in enumerate(self.layers):
+        for index, layer in list(enumerate(self.layers))[first:last]:
             past = None if prefix is None else (prefix.keys[index], prefix.values[index])
             context, key, value = layer.attention["self"](hidden, bias, past)
             hidden = layer.after(context, hidden)
@@ -184,31 +220,37 @@ class Encoder(nn.Module):
             values.append(value)
         return Encoded(hidden, tuple(keys), tuple(values))
 
-    def packed(self, batches: Sequence[Segments], multiple: int = 256) -> list[Tensor]:
+    def packed(self, batches: Sequence[Segments], multiple: int = MULTIPLE) -> list[Tensor]:
         """Encode several batches in one pass, as `forward` would each of them; returns their hidden states [B, T, D].
 
         The tokens of all batches go through the linear layers as one matrix whose height is a multiple of `multiple`:
         large products of few different shapes, which is what matrix units are fast at. Only attention goes batch by
         batch.
         """
-        shapes = [batch.input_ids.shape for batch in batches]
-        biases = [attention_bias(batch.mask) for batch in batches]
-        total = sum(shape.numel() for shape in shapes)
-        embedded = [self.embeddings(batch.input_ids, batch.token_type) for batch in batches]
-        hidden = _pack(embedded, -(-total // multiple) * multiple)
-        for layer in self.layers:
-            hidden = layer.after(layer.attend_packed(hidden, shapes, biases), hidden)
-        return _unpack(hidden, shapes)
+        return self.through_packed(self.pack(batches, multiple)).batches()
+
+    def pack(self, batches: Sequence[Segments], multiple: int = MULTIPLE) -> Packed:
+        """Embed several batches; what comes back enters layer 0."""
+        shapes = tuple(batch.input_ids.shape for batch in batches)
+        biases = tuple(attention_bias(batch.mask) for batch in batches)
+        embedded = [self.embeddings(batch.input_ids, batch.token_type).flatten(0, 1) for batch in batches]
+        return Packed(_fill(torch.cat(embedded), multiple), shapes, biases)
+
+    def through_packed(self, packed: Packed, *, first: int = 0, last: int | None = None) -> Packed:
+        """Take packed batches that enter the layer `first` through it and those that follow, up to `last`."""
+        hidden = packed.hidden
+        for layer in self.layers[first:last]:
+            hidden = layer.after(layer.attend_packed(hidden, packed.shapes, packed.biases), hidden)
+        return replace(packed, hidden=hidden)
 
 
-def _pack(parts: Sequence[Tensor], height: int) -> Tensor:
-    """Lay batches [B, T, D] one after the other and fill up with zeros: [height, D]."""
-    flat = torch.cat([part.flatten(0, 1) for part in parts])
-    return functional.pad(flat, (0, 0, 0, height - len(flat)))
+def _fill(tokens: Tensor, multiple: int = MULTIPLE) -> Tensor:
+    """Fill tokens [M, D] up with zeros to a height that is a multiple."""
+    return functional.pad(tokens, (0, 0, 0, -len(tokens) % multiple))
 
 
 def _unpack(flat: Tensor, shapes: Sequence[torch.Size]) -> list[Tensor]:
-    """Undo `_pack`: views [B, T, D] of [M, D]."""
+    """Cut [M, D] into views [B, T, D]."""
     sizes = [shape.numel() for shape in shapes]
     parts = torch.split(flat[: sum(sizes)], sizes)
     return [part.view(*shape, -1) for part, shape in zip(parts, shapes, strict=True)]

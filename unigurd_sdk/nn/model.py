@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unigurd_sdk.errors import ModelIncompatible
-from unigurd_sdk.nn.encoder import Encoder, EncoderConfig, Prefix, Segments, mean_pool
+from unigurd_sdk.nn.encoder import Encoded, Encoder, EncoderConfig, Prefix, Segments, mean_pool
 from unigurd_sdk.nn.head import HeadConfig, LineStates, VoteHead
 
 Interaction = Literal["lines", "lines-read", "prefix-lines", "full"]
@@ -122,10 +122,7 @@ class GuardModel(nn.Module):
     def policy_prefix(self, input_ids: Tensor, mask: Tensor, layout: Tensor) -> tuple[Tensor, Prefix]:
         """Line vectors [N, D] and the key-value prefix of G policies (interaction ``prefix-lines``)."""
         encoded = self.bert(Segments(input_ids, mask, POLICY_TYPE))
-        present, index = layout >= 0, layout.clamp(min=0)
-        tokens = (mask[index] * present.unsqueeze(-1)).flatten(1)
-        keys, values = (tuple(x[index].flatten(1, 2) for x in side) for side in (encoded.keys, encoded.values))
-        return unit_pool(encoded.hidden, mask), Prefix(keys, values, tokens)
+        return unit_pool(encoded.hidden, mask), prefix_of(encoded, mask, layout)
 
     def score_full(self, rows: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
         """Logits [B] of buckets (ids, mask) of policy and text in one sequence [B, S] (interaction ``full`` only)."""
@@ -138,6 +135,14 @@ class GuardModel(nn.Module):
 def unit_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     """Mean-pooled and normalised embedding [B, D], float32."""
     return functional.normalize(mean_pool(hidden, mask), dim=-1)
+
+
+def prefix_of(encoded: Encoded, mask: Tensor, layout: Tensor) -> Prefix:
+    """Group the keys and values of encoded lines [N, P] into those of G policies; `layout` [G, L] as in `policies`."""
+    present, index = layout >= 0, layout.clamp(min=0)
+    tokens = (mask[index] * present.unsqueeze(-1)).flatten(1)
+    keys, values = (tuple(x[index].flatten(1, 2) for x in side) for side in (encoded.keys, encoded.values))
+    return Prefix(keys, values, tokens)
 
 
 def prefix_rows(prefix: Prefix, index: Tensor) -> Prefix:

@@ -1,0 +1,167 @@
+"""The loss of a pretraining step: L = mlm * L_MLM + alice * L_Alice + classification * L_cls (paper, equation 1).
+
+Classification is the verdict and line loss of `objective`. With the other weights at 0 nothing else is computed, and
+the loss is that of `objective` to the bit. In steps with Alice, the model runs once up to the drawn layer and from
+there once more in float32: that pass is both the classification's and the clean side of the virtual term.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from unigurd_sdk.nn.model import GuardModel
+from unigurd_trainer.batching import Batch
+from unigurd_trainer.errors import RecipeError, TrainerError
+from unigurd_trainer.losses.alice import Alice, alice, radius
+from unigurd_trainer.losses.bernoulli import cross_entropy
+from unigurd_trainer.losses.cuts import Cut, Outputs, cut
+from unigurd_trainer.losses.masked import masked_states
+from unigurd_trainer.losses.masking import generator_of, seed_of
+from unigurd_trainer.losses.mlm import MlmHead, mlm_loss
+from unigurd_trainer.losses.perturbation import Ball, Released, Rule
+from unigurd_trainer.objective import Losses, classification, objective
+from unigurd_trainer.recipe import GipRecipe, LossRecipe, PerturbationRecipe
+
+__all__ = ["layers_of", "not_finite", "require_sane", "total_loss"]
+
+EXPLODED = 1e3
+"""An Alice term this many times the classification loss (or the loss of a coin) ends the run."""
+
+
+def total_loss(model: GuardModel, head: MlmHead | None, batch: Batch, recipe: GipRecipe, step: int) -> Losses:
+    """Compute the loss of a step; its random choices depend on the recipe's seed and the step.
+
+    Raises `TrainerError` if the recipe masks tokens but there is no head.
+    """
+    loss = recipe.loss
+    if loss.alice and step % loss.perturbation.every == 0:
+        losses = _with_alice(model, batch, recipe, step)
+    else:
+        plain = objective(model, batch, **_classified(recipe))
+        losses = plain if loss.classification == 1 else replace(plain, total=loss.classification * plain.total)
+    if batch.masked is None:
+        return losses
+    if head is None:
+        raise TrainerError("The batch has masked tokens, but there is no head to find them again.")
+    words = model.bert.embeddings.word_embeddings.weight
+    term = mlm_loss(head, masked_states(model, batch.masked, batch.layout), words, batch.masked.targets)
+    others = {"mlm_loss": float(term.detach()), **losses.others}
+    return replace(losses, total=losses.total + loss.mlm * term, others=others)
+
+
+def _classified(recipe: GipRecipe) -> dict[str, float]:
+    optim = recipe.optim
+    return {"line_loss": optim.line_loss, "smoothing": optim.smoothing, "pos_weight": recipe.loss.pos_weight}
+
+
+def _with_alice(model: GuardModel, batch: Batch, recipe: GipRecipe, step: int) -> Losses:
+    """Classification and both terms of Alice on one clean pass."""
+    loss = recipe.loss
+    layer = random.Random(seed_of("layer", recipe.seed, step)).choice(layers_of(model, loss.perturbation))
+    halves = cut(model, batch, layer)
+    with torch.autocast(halves.hidden.device.type, enabled=False):
+        hidden = halves.hidden.float()
+        outputs = halves.rest(hidden[None])
+        firsts = [(logits[0], None if weights is None else weights[0]) for logits, weights in outputs]
+        scored = [(bucket, *first) for bucket, first in zip(batch.texts, firsts, strict=True)]
+        losses = classification(scored, batch, **_classified(recipe))
+        generator = generator_of("perturbation", recipe.seed, step, device=hidden.device)
+        term = _alice(model, halves, hidden, _logits(outputs)[0], batch, loss, generator)
+    weighted = term.label + loss.perturbation.virtual * term.virtual
+    values = torch.stack((term.label, term.virtual, term.skipped.to(term.label.dtype))).detach().tolist()
+    names = ("alice_label", "alice_virtual", "alice_skipped")
+    total = loss.classification * losses.total + loss.alice * weighted
+    return replace(losses, total=total, others=dict(zip(names, values, strict=True)) | {"alice_layer": layer})
+
+
+def _alice(
+    model: GuardModel,
+    halves: Cut,
+    hidden: Tensor,
+    clean: Tensor,
+    batch: Batch,
+    loss: LossRecipe,
+    generator: torch.Generator,
+) -> Alice:
+    """Both terms on a cut batch; with `eval_in_vat`, the clean pass is run again without dropout."""
+    spec = loss.perturbation
+    labels = torch.cat([bucket.labels for bucket in batch.texts])
+
+    def tail(versions: Tensor) -> Tensor:
+        with _evaluating(model, spec.eval_in_vat):
+            return _logits(halves.rest(versions))
+
+    return alice(
+        tail,
+        hidden,
+        halves.mask,
+        tail(hidden[None])[0] if spec.eval_in_vat else clean,
+        lambda logits: cross_entropy(logits, labels, loss.pos_weight),
+        rule=_rule(spec, hidden, halves.mask),
+        generator=generator,
+        label=spec.label,
+        virtual=spec.virtual > 0,
+        divergence=spec.divergence,
+        steps=spec.ascent,
+    )
+
+
+def _rule(spec: PerturbationRecipe, hidden: Tensor, mask: Tensor) -> Rule:
+    if spec.mode == "released":
+        return Released()
+    size = radius(hidden, mask, spec.eps_rel, spec.norm) if spec.eps is None else spec.eps
+    return Ball(size, spec.norm, spec.xi)
+
+
+def _logits(outputs: Outputs) -> Tensor:
+    """Logits [V, N] of all texts, bucket by bucket."""
+    return torch.cat([logits for logits, _ in outputs], dim=1)
+
+
+@contextmanager
+def _evaluating(model: GuardModel, wanted: bool) -> Iterator[None]:
+    """Switch dropout off for a while, if wanted."""
+    training = model.training
+    model.train(training and not wanted)
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def layers_of(model: GuardModel, spec: PerturbationRecipe) -> Sequence[int]:
+    """The layers that a perturbation may enter; one that the encoder has not raises `RecipeError`."""
+    count = model.config.encoder.num_hidden_layers
+    named = {"random": range(count), "embed": range(1), "top": range(count - spec.top_m, count)}
+    layers = named[spec.layers] if isinstance(spec.layers, str) else spec.layers
+    if min(layers) < 0 or max(layers) >= count:
+        raise RecipeError(
+            f"loss.perturbation names layers {min(layers)} to {max(layers)}; the encoder has 0 to {count - 1}"
+        )
+    return layers
+
+
+def not_finite(what: str, step: int) -> str:
+    """What to say of a run that diverged; the state on disk is older than the step, so nothing of it is spoilt."""
+    return f"The {what} is not finite at step {step}. Lower the rates in the recipe and start in a new folder."
+
+
+def require_sane(losses: Losses, step: int) -> None:
+    """Raise `TrainerError` that names the term and the step where a term is not finite or Alice's has exploded."""
+    terms = {"verdict_loss": losses.verdict, "line_loss": losses.line, **losses.others}
+    bound = EXPLODED * max(losses.verdict, math.log(2))
+    for name, value in terms.items():
+        if not math.isfinite(value):
+            raise TrainerError(not_finite(name, step))
+        if name.startswith("alice") and value > bound:
+            raise TrainerError(
+                f"The {name} is {value:.3g} at step {step}, the verdict_loss {losses.verdict:.3g}. Lower the radius "
+                "(loss.perturbation.eps_rel) or the rates in the recipe, and start in a new folder."
+            )
