@@ -10,6 +10,8 @@ import pytest
 from unigurd_sdk.errors import ConfigError
 from unigurd_trainer.dedup.files import run
 from unigurd_trainer.errors import DataError
+from unigurd_trainer.row_files import encoder, read_rows
+from unigurd_trainer.sdg.samples import LABELS
 
 ROWS = [
     {"id": "1", "text": "Hide  my income 0", "label": "unsafe"},
@@ -63,6 +65,28 @@ def test_gzipped_shards_are_written_plain(tmp_path):
     assert (tmp_path / "out/a.jsonl").read_bytes() in (b'{"text": "a", "label": 0}\n', b'{"text": "A", "label": 0}\n')
 
 
+def test_parquet_shards_stay_parquet(tmp_path, write_rows, angles):
+    pytest.importorskip("pyarrow")
+    rows = [{**row, "label": LABELS[row["label"]] if isinstance(row["label"], int) else row["label"]} for row in ROWS]
+    write_rows("lines/a.jsonl", rows)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.parquet").write_bytes(encoder("parquet")(rows))
+    outcome = run([tmp_path / "in"], tmp_path / "out", embedder=angles)
+    assert outcome.counts == run([tmp_path / "lines"], tmp_path / "same", embedder=angles).counts
+    kept = [row.values["id"] for row in read_rows(tmp_path / "out/a.parquet")]
+    assert kept == [line["id"] for line in lines(tmp_path / "same/a.jsonl")] == ["1", "3"]
+    (dropped,) = lines(tmp_path / "out/dedup/dropped.jsonl")
+    assert (dropped["file"], dropped["line"]) == ("a.parquet", 2)
+
+
+def test_a_broken_parquet_shard_is_named_and_nothing_is_written(tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"a\.parquet: cannot be read as Parquet"):
+        run([tmp_path / "a.parquet"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_data_is_never_overwritten(tmp_path, write_rows):
     path = write_rows("a.jsonl", ROWS)
     before = path.read_bytes()
@@ -70,6 +94,8 @@ def test_the_data_is_never_overwritten(tmp_path, write_rows):
         run([path], tmp_path)
     with pytest.raises(ConfigError, match="must be a folder"):
         run([path], tmp_path / "new.jsonl")
+    with pytest.raises(ConfigError, match="must be a folder"):
+        run([path], tmp_path / "new.parquet")
     assert path.read_bytes() == before
 
 

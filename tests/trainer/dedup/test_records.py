@@ -9,6 +9,7 @@ import pytest
 
 from unigurd_trainer.dedup.records import read_records, shards
 from unigurd_trainer.errors import DataError
+from unigurd_trainer.row_files import encoder
 from unigurd_trainer.sdg.samples import Control, Provenance, Sample, to_record
 
 
@@ -53,7 +54,7 @@ def test_other_spellings_of_fields_are_known(write_rows):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("{", "not a labelled text"),
+        ("{", "not JSON"),
         ("[]", "one JSON object"),
         ('{"label": 0}', "'text' is missing"),
         ('{"text": "a"}', "'label' is missing"),
@@ -67,7 +68,7 @@ def test_other_spellings_of_fields_are_known(write_rows):
         ('{"text": "a", "label": 0, "confidence": NaN}', "from 0 to 1"),
         ('{"text": "a", "label": 0, "policy": 3}', "'policy' must be a string"),
         ('{"text": "a", "label": "safe", "policy": "p", "rationale": "", "provenance": {}}', "not a labelled text"),
-        ("[" * 100_000, "not a labelled text"),
+        ("[" * 100_000, "not JSON"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path, line, reason):
@@ -96,10 +97,28 @@ def test_gzip_is_read_and_a_broken_archive_is_named(tmp_path):
 
 
 def test_shards_of_a_folder_come_by_name(tmp_path, write_rows):
-    for name in ("b.jsonl", "a.jsonl", "notes.txt", "deep/c.jsonl"):
+    for name in ("b.jsonl", "a.jsonl", "notes.txt", "deep/c.jsonl", ".shard-0.jsonl", "d.parquet"):
         write_rows(name, [])
     (tmp_path / "c.jsonl.gz").write_bytes(b"")
-    assert [path.name for path in shards([tmp_path])] == ["a.jsonl", "b.jsonl", "c.jsonl.gz"]
+    assert [path.name for path in shards([tmp_path])] == ["a.jsonl", "b.jsonl", "c.jsonl.gz", "d.parquet"]
+
+
+def test_parquet_rows_are_the_same_records(tmp_path, write_rows):
+    pytest.importorskip("pyarrow")
+    rows = [
+        {"text": "hi", "label": "safe", "lang": "fr", "group": "g"},
+        {"text": "oh", "label": "unsafe", "role": "user"},
+    ]
+    (tmp_path / "a.parquet").write_bytes(encoder("parquet")(rows))
+    assert records(tmp_path / "a.parquet") == records(write_rows("a.jsonl", rows))
+
+
+def test_a_bad_row_of_a_parquet_file_is_named_by_its_place(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "a.parquet"
+    path.write_bytes(encoder("parquet")([{"text": "hi", "label": "safe"}, {"text": "oh", "label": None}]))
+    with pytest.raises(DataError, match=r"a\.parquet, line 2: the field 'label' is missing"):
+        records(path)
 
 
 def test_a_place_without_data_is_named(tmp_path):

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from unigurd_trainer.errors import DataError
 from unigurd_trainer.report import cli
+from unigurd_trainer.row_files import encoder
 
 
 @pytest.fixture
@@ -31,6 +32,21 @@ def test_report_writes_page_card_and_numbers(invoke, write, make_rows, tmp_path)
     assert card.read_text(encoding="utf-8").startswith("# mine\n")
     assert json.loads(numbers.read_text())["safe"] == 20
     assert "AUC without the policy" in result.output
+
+
+def test_parquet_is_reported_like_lines(invoke, write, make_rows, tmp_path):
+    pytest.importorskip("pyarrow")
+    rows = [*make_rows(40)]
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table/mine.parquet").write_bytes(encoder("parquet")(rows))
+    numbers = []
+    for place in (write(rows, "mine.jsonl"), tmp_path / "table/mine.parquet"):
+        out, card = tmp_path / "r.json", tmp_path / "card.md"
+        result = invoke("report", place, "--out", tmp_path / "r.html", "--json", out, "--card", card)
+        assert result.exit_code == 0, result.output
+        assert card.read_text(encoding="utf-8").startswith("# mine\n")
+        numbers.append(json.loads(out.read_text().replace("mine.parquet", "mine.jsonl")))
+    assert numbers[0] == numbers[1]
 
 
 def test_report_can_leave_texts_out(invoke, write, make_rows, tmp_path):

@@ -1,23 +1,23 @@
-"""De-duplication of JSON Lines files: read once or twice, written shard by shard, lines untouched.
+"""De-duplication of JSON Lines and Parquet files: read once or twice, written shard by shard, rows untouched.
 
-`run` writes the kept lines of every shard to a file of the same name, and beside them `dedup/dropped.jsonl` (what was
+`run` writes the kept rows of every shard to a file of the same name, and beside them `dedup/dropped.jsonl` (what was
 dropped, by which tier, for which row), `dedup/review.jsonl` (pairs of kept rows of different labels that are alike)
 and `dedup/counts.json`.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from unigurd_sdk.errors import ConfigError
 from unigurd_trainer.dedup.entry import Entry
-from unigurd_trainer.dedup.pipeline import Options, Outcome, deduplicate
+from unigurd_trainer.dedup.pipeline import Drop, Options, Outcome, deduplicate
 from unigurd_trainer.dedup.records import PARTS, Located, read_records, shards
+from unigurd_trainer.row_files import SUFFIXES, copier
 from unigurd_trainer.sdg.embedding import Embedder
 from unigurd_trainer.sdg.samples import LABELS
 
@@ -28,7 +28,7 @@ _NOTES = "dedup"
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """The entries of JSON Lines files; may be iterated over as often as needed."""
+    """The entries of files; may be iterated over as often as needed."""
 
     files: Sequence[Path]
 
@@ -39,11 +39,11 @@ class Entries:
 def run(
     places: Iterable[Path], out: Path, *, embedder: Embedder | None = None, options: Options | None = None
 ) -> Outcome:
-    """De-duplicate the JSON Lines files at `places` into the folder `out`.
+    """De-duplicate the JSON Lines and Parquet files at `places` into the folder `out`.
 
     Raises:
         ConfigError: `out` would overwrite the data, or two shards have one name.
-        DataError: A line is not a labelled text, or there is no data.
+        DataError: A row is not a labelled text, or there is no data.
         MissingExtra: The extra `sdg` is not installed.
     """
     files = shards(places)
@@ -59,7 +59,7 @@ def run(
 
 
 def _targets(files: Sequence[Path], out: Path) -> dict[Path, Path]:
-    if out.suffix == ".jsonl" or out.is_file():
+    if out.name.endswith(SUFFIXES) or out.is_file():
         raise ConfigError(f"{out} must be a folder; each shard is written into it under its own name.")
     targets = {file: _target(file, out) for file in files}
     if len(set(targets.values())) < len(files):
@@ -76,26 +76,27 @@ def _target(file: Path, out: Path) -> Path:
 
 
 def _write(files: Sequence[Path], targets: dict[Path, Path], outcome: Outcome, notes: Path) -> dict[int, Located]:
-    """Write the kept lines and the notes of the dropped; return the rows that reviews speak of."""
+    """Write the kept rows and the notes of the dropped; return the rows that reviews speak of."""
     keeps, drops = outcome.keeps, outcome.drops()
-    wanted = {row for review in outcome.reviews for row in review.rows}
+    wanted = {number for review in outcome.reviews for number in review.rows}
     reviewed: dict[int, Located] = {}
-    with ExitStack() as stack:
-        dropped = stack.enter_context(notes.open("w", encoding="utf-8"))
-        shard: tuple[Path, BinaryIO] | None = None
-        for row, located in enumerate(read_records(files)):
-            if shard is None or shard[0] != located.file:
-                targets[located.file].parent.mkdir(exist_ok=True)
-                shard = located.file, stack.enter_context(targets[located.file].open("wb"))
-            if row in wanted:
-                reviewed[row] = located
-            if keeps[row]:
-                shard[1].write(located.content + b"\n")
-            else:
-                drop = next(drops)
-                place = {"file": located.file.name, "line": located.line}
-                dropped.write(_line({"id": drop.id, "tier": drop.tier, "kept": drop.kept, **place}))
+    numbers = itertools.count()
+    with notes.open("w", encoding="utf-8") as dropped:
+        for file in files:
+            targets[file].parent.mkdir(exist_ok=True)
+            with copier(file, targets[file]) as copy:
+                for located, number in zip(read_records([file]), numbers, strict=False):
+                    if number in wanted:
+                        reviewed[number] = located
+                    if keeps[number]:
+                        copy(located.row)
+                    else:
+                        dropped.write(_line(_note(next(drops), located)))
     return reviewed
+
+
+def _note(drop: Drop, located: Located) -> dict[str, object]:
+    return {"id": drop.id, "tier": drop.tier, "kept": drop.kept, "file": located.file.name, "line": located.line}
 
 
 def _reviews(outcome: Outcome, rows: dict[int, Located]) -> Iterator[dict[str, object]]:

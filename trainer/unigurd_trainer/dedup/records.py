@@ -1,10 +1,7 @@
-"""Records: labelled rows of JSON Lines files, whether shards of samples or anybody's with a text and a label."""
+"""Records: labelled rows of files, whether shards of samples or anybody's with a text and a label."""
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +10,13 @@ from typing import Any
 from unigurd_sdk.template import ROLES
 from unigurd_trainer.dedup.entry import Entry, tie_of
 from unigurd_trainer.errors import DataError
+from unigurd_trainer.row_files import SUFFIXES, Row, read_rows
 from unigurd_trainer.sdg.samples import LABELS, from_record, sample_id
 
 __all__ = ["PARTS", "Located", "Record", "read_records", "shards"]
 
 PARTS = ("train", "dev")
 
-_SUFFIXES = (".jsonl", ".jsonl.gz")
 _LABELS: dict[Any, int] = {**{name: label for label, name in enumerate(LABELS)}, 0: 0, 1: 1}
 _NAMES = {"lang": "language", "license": "licence"}
 
@@ -64,32 +61,37 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A record, and the line that it stands on (from 1), as bytes without the line's end."""
+    """A record, and the row of a file that it was read from."""
 
     record: Record
     file: Path
-    line: int
-    content: bytes
+    row: Row
+
+    @property
+    def line(self) -> int:
+        """The line of the file, or the place in a Parquet file, from 1."""
+        return self.row.number
 
     def entry(self) -> Entry:
         """Return what de-duplication compares."""
-        record = self.record
-        tie = tie_of(self.content.decode("utf-8", "replace"))
+        record, raw = self.record, self.row.raw
+        tie = tie_of(raw.decode("utf-8", "replace") if isinstance(raw, bytes) else repr(self.row.values))
         return Entry(record.id, record.whole, record.label, record.confidence, record.scope, tie)
 
 
 def shards(places: Iterable[Path]) -> tuple[Path, ...]:
-    """List the JSON Lines files (also gzipped) at paths, a folder's by name; `DataError` if there is none.
+    """List the JSON Lines (also gzipped) and Parquet files at paths, a folder's by name.
 
     Of a data set that `unigurd-train sdg` wrote, these are the files of its parts, `train` and `dev`, and no others.
+
+    Raises:
+        DataError: There is none.
     """
     found: list[Path] = []
     for place in (part for named in places for part in _parts(named)):
-        inside = (
-            sorted(path for path in place.iterdir() if path.name.endswith(_SUFFIXES)) if place.is_dir() else [place]
-        )
+        inside = _inside(place) if place.is_dir() else [place]
         if not inside or not inside[0].is_file():
-            wanted = "holds no *.jsonl or *.jsonl.gz" if place.is_dir() else "is not there"
+            wanted = f"holds no {' or '.join(f'*{each}' for each in SUFFIXES)}" if place.is_dir() else "is not there"
             raise DataError(f"this {wanted}; name the file or folder with the data", file=place)
         found += inside
     if not found:
@@ -97,34 +99,28 @@ def shards(places: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def _inside(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIXES) and not path.name.startswith("."))
+
+
 def _parts(place: Path) -> list[Path]:
     """Return the folders of the parts that hold shards, or the place itself."""
     folders = [place / part for part in PARTS]
-    return [folder for folder in folders if any(folder.glob("*.jsonl*"))] or [place]
+    return [folder for folder in folders if folder.is_dir() and _inside(folder)] or [place]
 
 
 def read_records(files: Sequence[Path]) -> Iterator[Located]:
-    """Read the records of JSON Lines files; blank lines are skipped, a bad one raises `DataError` with its place."""
+    """Read the records of files; a bad row raises `DataError` with its place."""
     for file in files:
-        for number, content in _lines(file):
+        for row in read_rows(file):
             try:
-                yield Located(_record(json.loads(content)), file, number, content)
+                yield Located(_record(row.values), file, row)
             except KeyError as error:
                 reason = f"the field {error} is missing; add it or remove the row"
-                raise DataError(reason, file=file, line=number) from error
-            except (ValueError, TypeError, RecursionError) as error:
+                raise DataError(reason, file=file, line=row.number) from error
+            except (ValueError, TypeError) as error:
                 reason = f"not a labelled text: {error}; correct or remove the row"
-                raise DataError(reason, file=file, line=number) from error
-
-
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    try:
-        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if content := line.rstrip(b"\r\n"):
-                    yield number, content
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cannot be read ({error})", file=file) from error
+                raise DataError(reason, file=file, line=row.number) from error
 
 
 def _record(values: Any) -> Record:  # noqa: ANN401 - whatever JSON holds

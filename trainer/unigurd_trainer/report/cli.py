@@ -18,6 +18,7 @@ from unigurd_trainer.dedup.greedy import BATCH
 from unigurd_trainer.dedup.lexical import THRESHOLD
 from unigurd_trainer.dedup.semantic import REVIEW, TAU
 from unigurd_trainer.report.measure import MOST, Scorer
+from unigurd_trainer.row_files import SUFFIXES
 from unigurd_trainer.sdg.embedding import Embedder
 
 __all__ = ["app"]
@@ -25,6 +26,7 @@ __all__ = ["app"]
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Look at data sets and clean them.")
 console = Console(stderr=True)
 
+KINDS = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0 is one per core.")]
 Semantic = Annotated[bool, typer.Option(help="Also compare meanings, with the encoder of the bundled guard.")]
 Policies = Annotated[list[Path] | None, typer.Option("--policy", help="File of a policy that rows name; repeatable.")]
@@ -32,7 +34,7 @@ Policies = Annotated[list[Path] | None, typer.Option("--policy", help="File of a
 
 @app.command()
 def report(
-    places: Annotated[list[Path], typer.Argument(help="Folders and files (*.jsonl, *.jsonl.gz).", show_default=False)],
+    places: Annotated[list[Path], typer.Argument(help=f"Folders and files ({KINDS}).", show_default=False)],
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
     card: Annotated[Path | None, typer.Option(help="Also write the card of the data set (Markdown).")] = None,
     json_: Annotated[Path | None, typer.Option("--json", help="Also write what was measured (JSON).")] = None,
@@ -52,7 +54,7 @@ def report(
     from unigurd_trainer.report.terminal import terminal
 
     policies = [Policy.from_file(path) for path in policy or ()]
-    title = name or places[0].resolve().name.removesuffix(".gz").removesuffix(".jsonl")
+    title = name or _stem(places[0].resolve().name)
     with console.status("measuring"):
         scorer = None if guard is None else _scorer(guard, policies, threads)
         measured = measure(places, embedder=_embedder(semantic, threads), scorer=scorer, most=most, seed=seed)
@@ -67,7 +69,7 @@ def report(
 
 @app.command()
 def dedup(
-    data: Annotated[Path, typer.Argument(metavar="IN", help="Folder or file (*.jsonl, *.jsonl.gz).")],
+    data: Annotated[Path, typer.Argument(metavar="IN", help=f"Folder or file ({KINDS}).")],
     out: Annotated[Path, typer.Argument(help="Folder to write; what was dropped and why is in OUT/dedup.")],
     tau: Annotated[float, typer.Option(help="Least cosine of semantic duplicates.")] = TAU,
     review: Annotated[
@@ -93,6 +95,11 @@ def dedup(
     typer.echo(json.dumps(outcome.counts))
     if outcome.reviews:
         console.print(f"{len(outcome.reviews)} pairs to review: {out / 'dedup' / 'review.jsonl'}", markup=False)
+
+
+def _stem(name: str) -> str:
+    """Return the name of a file without what says its form."""
+    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
 
 
 def _embedder(semantic: bool, threads: int) -> Embedder | None:

@@ -99,7 +99,7 @@ def measure(
     most: int = MOST,
     seed: int = 0,
 ) -> Report:
-    """Measure the JSON Lines files at `places`.
+    """Measure the JSON Lines and Parquet files at `places`.
 
     Args:
         places: Files and folders.
@@ -110,7 +110,7 @@ def measure(
         seed: Of the sample.
 
     Raises:
-        DataError: A line is not a labelled text, or there is none.
+        DataError: A row is not a labelled text, or there is none.
         MissingExtra: The extra `sdg` is not installed.
     """
     if most < 1:

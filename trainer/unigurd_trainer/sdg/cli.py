@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -32,6 +32,7 @@ PolicyFile = Annotated[str, typer.Argument(metavar="POLICY", help="Policy file (
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write; the same command again goes on in it.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same plan.")]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0 is one per core.")]
+Form = Annotated[Literal["jsonl", "parquet"], typer.Option("--format", help="Form of the shards.")]
 Semantic = Annotated[bool, typer.Option(help="Also compare meanings, with the encoder of the bundled guard.")]
 Llm = "With an LLM"
 Offline = "Without one"
@@ -72,6 +73,7 @@ def sdg(
     ] = None,
     dev_share: Annotated[float, typer.Option(min=0, max=0.5, help="Share that goes to dev, by group.")] = 0.1,
     dedup: Annotated[bool, typer.Option(help="Drop duplicates.")] = True,
+    form: Form = "jsonl",
     seed: Seed = 0,
     threads: Threads = 0,
 ) -> None:
@@ -85,7 +87,7 @@ def sdg(
     if offline:
         given["threads"] = threads or None
     chosen, options = parse_generator(generator or ("offline" if offline else "llm"), option or [], given)
-    settings = SdgSettings(count=count, seed=seed, dev_share=dev_share, deduplicate=dedup)
+    settings = SdgSettings(count=count, seed=seed, dev_share=dev_share, deduplicate=dedup, form=form)
     with _resumable(out), _progress() as bar:
         task = bar.add_task("starting", total=count)
 
@@ -117,7 +119,7 @@ def sdg_policies(
     out: Out,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Policies to make.")] = 1000,
     texts: Annotated[int, typer.Option(min=0, help="Labelled texts for each; 0 is none.")] = 0,
-    form: Annotated[str, typer.Option("--format", help="Shards: jsonl or parquet.")] = "jsonl",
+    form: Form = "jsonl",
     offline: Annotated[bool, typer.Option("--offline", help="Compose from packaged intents; the default.")] = False,
     endpoint: Endpoint = "",
     model: Model = "",

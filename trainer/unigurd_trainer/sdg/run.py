@@ -15,12 +15,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from unigurd_sdk.policy import Policy
 from unigurd_trainer.errors import DataError, RecipeError
+from unigurd_trainer.row_files import encoder
 from unigurd_trainer.sdg.embedding import Embedder
 from unigurd_trainer.sdg.hooks import Generator, Request
 from unigurd_trainer.sdg.linter import Finding, lint
@@ -51,6 +52,7 @@ class SdgSettings(BaseModel):
         dev_share: Share of each label that goes to dev.
         deduplicate: Whether to drop duplicates.
         tau: Least cosine of semantic duplicates.
+        form: Of the shards: ``jsonl`` or ``parquet``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,6 +62,7 @@ class SdgSettings(BaseModel):
     dev_share: float = Field(default=0.1, ge=0, le=0.5)
     deduplicate: bool = True
     tau: float = Field(default=0.9, gt=0, le=1)
+    form: Literal["jsonl", "parquet"] = "jsonl"
 
 
 def run(
@@ -90,9 +93,11 @@ def run(
 
     Raises:
         RecipeError: The linter found errors, or the folder belongs to another run.
+        MissingExtra: Parquet is asked for without pyarrow; said before anything is generated.
         TrainerError: The generator cannot go on, or the disk is full.
     """
     asked = _asked(settings, options)
+    encoder(settings.form)
     _require_same(out, _identity(policy, generator, settings, options))
     if (done := _finished(out, asked)) is not None:
         return done
@@ -103,7 +108,7 @@ def run(
     kept, duplicates = _deduplicated(samples, settings, out, embedder, observe)
     splits = dict(zip(SPLITS, split_samples(kept, settings.dev_share, settings.seed), strict=True))
     for name, rows in splits.items():
-        _write(out / name, rows)
+        _write(out / name, rows, settings.form)
     observe("reporting", len(kept))
     versions = [*getattr(generator, "policies", ())] or [policy]
     report = _reported(out, policy, versions, notes_of(getattr(generator, "statistics", None)), embedder)
@@ -155,10 +160,10 @@ def _deduplicated(
     return [sample for sample, keep in zip(samples, outcome.keeps, strict=True) if keep], outcome.counts
 
 
-def _write(folder: Path, samples: Sequence[Sample]) -> None:
+def _write(folder: Path, samples: Sequence[Sample], form: str) -> None:
     """Write the shards of a split anew."""
     shutil.rmtree(folder, ignore_errors=True)
-    with ShardWriter(folder) as writer:
+    with ShardWriter(folder, form=form) as writer:
         for sample in samples:
             writer.write(to_record(sample))
 

@@ -1,6 +1,6 @@
-"""Samples: what generators make, and how they are written to JSON Lines.
+"""Samples: what generators make, and how they are written to JSON Lines or Parquet.
 
-A line has the fields of `Sample`, the label spelled ``safe`` or ``unsafe``::
+A row has the fields of `Sample`, the label spelled ``safe`` or ``unsafe``::
 
     {"id": "…", "policy": "tax", "text": "How do I hide income?", "label": "unsafe", "rationale": "…", …}
 """
@@ -8,7 +8,6 @@ A line has the fields of `Sample`, the label spelled ``safe`` or ``unsafe``::
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from unigurd_sdk.template import Role
 from unigurd_trainer.errors import DataError
+from unigurd_trainer.row_files import read_rows
 
 __all__ = ["LABELS", "Control", "Provenance", "Sample", "read_samples", "sample_id", "to_record"]
 
@@ -126,11 +126,10 @@ def from_record(record: Mapping[str, Any]) -> Sample:
 
 
 def read_samples(paths: Iterable[Path]) -> Iterator[Sample]:
-    """Read the samples of JSON Lines shards; a bad line raises `DataError` that names file and line."""
+    """Read the samples of shards; a bad row raises `DataError` that names file and line."""
     for path in paths:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield from_record(json.loads(line))
-                except (ValueError, KeyError, TypeError) as error:
-                    raise DataError(f"not a sample: {error!r}", file=path, line=number) from error
+        for row in read_rows(path):
+            try:
+                yield from_record(row.values)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise DataError(f"not a sample: {error!r}", file=path, line=row.number) from error

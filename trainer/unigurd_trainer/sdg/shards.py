@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from unigurd_trainer.dedup.extra import load
 from unigurd_trainer.errors import DataError, TrainerError
+from unigurd_trainer.row_files import encoder
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["INDEX", "Shard", "ShardWriter", "make_folder", "read_index", "replace_file", "shard_paths"]
 
 INDEX = "index.json"
-
-Encode = Callable[[Sequence[Mapping[str, Any]]], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +60,11 @@ class ShardWriter:
 
     Raises:
         DataError: The index in the folder cannot be read.
+        MissingExtra: Parquet is asked for without pyarrow.
     """
 
     def __init__(self, folder: Path, *, form: str = "jsonl", rows_per_shard: int = 5000) -> None:
-        self._encode = _encoder(form)
+        self._encode = encoder(form)
         self._folder, self._form, self._size = folder, form, rows_per_shard
         self._buffer: list[Mapping[str, Any]] = []
         self._broken = False
@@ -149,26 +148,3 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TrainerError(f"The folder {folder} cannot be made ({error.strerror}); choose another one.") from error
-
-
-def _encoder(form: str) -> Encode:
-    if form == "jsonl":
-        return _jsonl
-    if form != "parquet":
-        raise TrainerError(f"Shards are 'jsonl' or 'parquet', not {form!r}.")
-    load("pyarrow", purpose="Writing Parquet")
-    return _parquet
-
-
-def _jsonl(records: Sequence[Mapping[str, Any]]) -> bytes:
-    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode(
-        "utf-8", "backslashreplace"
-    )
-
-
-def _parquet(records: Sequence[Mapping[str, Any]]) -> bytes:
-    arrow, parquet = (load(name, purpose="Writing Parquet") for name in ("pyarrow", "pyarrow.parquet"))
-    sink = arrow.BufferOutputStream()
-    parquet.write_table(arrow.Table.from_pylist([dict(record) for record in records]), sink)
-    content: bytes = sink.getvalue().to_pybytes()
-    return content

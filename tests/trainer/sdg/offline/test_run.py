@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
+from unigurd_sdk.errors import MissingExtra
 from unigurd_sdk.policy import Policy
 from unigurd_trainer.errors import DataError, RecipeError, TrainerError
 from unigurd_trainer.sdg.offline import OfflineOptions
@@ -88,8 +90,11 @@ def test_a_finished_run_is_not_done_again(policy, tmp_path):
     assert generator.orders == 1
 
 
-def test_an_interrupted_run_goes_on_to_the_same_rows(policy, tmp_path):
-    generator, settings = Counting(stop=15), SdgSettings(count=40)
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_an_interrupted_run_goes_on_to_the_same_rows(policy, tmp_path, form):
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    generator, settings = Counting(stop=15), SdgSettings(count=40, form=form)
     with pytest.raises(KeyboardInterrupt):
         run(policy, generator, settings, tmp_path / "parts")
     assert not (tmp_path / "parts" / "run.json").exists()
@@ -97,6 +102,34 @@ def test_an_interrupted_run_goes_on_to_the_same_rows(policy, tmp_path):
     run(policy, Counting(), settings, tmp_path / "whole")
     for name in ("train", "dev"):
         assert read_index(tmp_path / "parts" / name) == read_index(tmp_path / "whole" / name)
+
+
+def test_parquet_shards_hold_the_same_samples(policy, tmp_path):
+    pytest.importorskip("pyarrow")
+    for form in ("jsonl", "parquet"):
+        run(policy, Counting(), SdgSettings(count=40, form=form), tmp_path / form)
+    paths = [
+        (*shard_paths(tmp_path / form / "train"), *shard_paths(tmp_path / form / "dev"))
+        for form in ("jsonl", "parquet")
+    ]
+    assert [*read_samples(paths[0])] == [*read_samples(paths[1])]
+    assert {path.suffix for path in paths[1]} == {".parquet"}
+    assert (tmp_path / "jsonl/card.md").read_text() == (tmp_path / "parquet/card.md").read_text()
+
+
+def test_another_form_in_the_same_folder_leaves_no_shard_of_the_first(policy, tmp_path):
+    pytest.importorskip("pyarrow")
+    for form in ("jsonl", "parquet"):
+        result = run(policy, Counting(), SdgSettings(count=40, form=form), tmp_path)
+    assert not [*tmp_path.glob("*/*.jsonl")] and result["report"]["safe"] + result["report"]["unsafe"] == 40
+
+
+def test_parquet_without_its_package_is_said_before_anything_is_made(policy, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    generator = Counting()
+    with pytest.raises(MissingExtra, match="pyarrow"):
+        run(policy, generator, SdgSettings(count=40, form="parquet"), tmp_path / "out")
+    assert generator.orders == 0 and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -82,11 +82,13 @@ def test_a_new_policy_becomes_a_data_set_offline(invoke, garden, tmp_path):
     assert isinstance(other.exception, RecipeError) and "another seed" in str(other.exception)
 
 
-def test_the_same_command_with_an_endpoint(app, policy, llm, tmp_path):
+def test_the_same_command_with_an_endpoint_and_parquet(app, policy, llm, tmp_path):
     pytest.importorskip("rensa")
+    pytest.importorskip("pyarrow")
     policy.save(tmp_path / "policy.yaml")
     out = tmp_path / "data"
     arguments = ["sdg", tmp_path / "policy.yaml", "-n", 24, "-o", out, "--endpoint", llm.url, "--model", "tiny"]
+    arguments += ["--format", "parquet"]
     arguments += ["--set", "reflection_rounds=0", "--set", 'languages=["en"]', "--no-dedup", "--threads", 1]
     result = CliRunner().invoke(app, [*map(str, arguments)])
     assert result.exit_code == 0, result.output
