@@ -84,6 +84,14 @@ def test_episodes_depend_on_seed_and_index_only():
     assert composer(seed=1).episode(3) != one.episode(3)
 
 
+def test_of_a_limited_number_of_policies_each_comes_again_with_other_texts():
+    limited = composer(policies=3)
+    first, again = (limited.episode(index) for index in (1, 4))
+    assert first == composer().episode(1)
+    assert first.policy == again.policy != limited.episode(2).policy
+    assert {row.text for row in first.examples} != {row.text for row in again.examples}
+
+
 def test_episodes_have_the_asked_size_and_are_balanced():
     episodes = list(composer(texts=12).compose(60))
     assert {len(episode.examples) for episode in episodes} == {12}

@@ -40,6 +40,7 @@ class ComposeSettings:
         long_lists: Probability that a list may be longer than usual (12 behaviours in both lists together).
         catch_all: Probability that a list says 'Anything else' where that holds.
         contexts: Probability that a text stands among chat, where the policy allows what it does not list.
+        policies: How many policies there are, which come again with other texts; None is a new one every time.
     """
 
     texts: int = 16
@@ -51,6 +52,7 @@ class ComposeSettings:
     long_lists: float = 0.15
     catch_all: float = 0.3
     contexts: float = 0.0
+    policies: int | None = None
 
 
 class Composer:
@@ -85,11 +87,14 @@ class Composer:
 
     def episode(self, index: int, kind: str | None = None) -> Episode:
         """Return the episode of this index, of a given kind of policy if one is named."""
-        rng = random.Random(f"compose:{self.seed}:{index}:{kind or ''}")
+        number = index % (self.settings.policies or index + 1)
+        rng = random.Random(f"compose:{self.seed}:{number}:{kind or ''}")
         for _ in range(100):
             plan = self._plan(rng, kind or _weighted(rng, self.settings.kinds))
             if plan is not None:
-                policy = self._policy(rng, plan, index)
+                policy = self._policy(rng, plan, number)
+                if number != index:  # an old policy comes with other texts
+                    rng = random.Random(f"compose:{self.seed}:{index}:texts")
                 return Episode(policy, self._examples(rng, plan, policy), "composed")
         raise DataError("The behaviours do not yield a policy; every family has too few distinct meanings.")
 
