@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +34,16 @@ FAMILIES = {  # kind of tokenizer, prefix of the weights' names, what the config
     "roberta": ("bpe", "roberta.", {"model_type": "roberta", "pad_token_id": 1, "type_vocab_size": 1}),
     "xlm-roberta": ("unigram", "roberta.", {"model_type": "xlm-roberta", "pad_token_id": 1, "type_vocab_size": 1}),
 }
+
+
+@pytest.fixture(scope="session")
+def fake_hub():
+    """The module `fake_hub`: a Hub to be filled and served; test folders are no packages."""
+    spec = importlib.util.spec_from_file_location("fake_hub", Path(__file__).with_name("fake_hub.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

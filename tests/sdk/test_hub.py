@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import socket
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -21,100 +15,6 @@ from unigurd_sdk.manifest import Manifest
 
 REPO = "acme/guard"
 FIRST, SECOND = "1" * 40, "2" * 40
-
-
-class FakeHub:
-    """What the Hub's client talks to: revisions, file listings and files of one repository."""
-
-    def __init__(self, files):
-        self.commits = {FIRST: files}
-        self.branches = {"main": FIRST}
-        self.requests: list[str] = []
-        self.refusal: tuple[int, str] | None = None
-
-    def respond(self, method, path):
-        """Return (status, headers, body)."""
-        self.requests.append(f"{method} {path}")
-        if self.refusal is not None:
-            status, code = self.refusal
-            return status, {"X-Error-Code": code, "X-Error-Message": code}, b""
-        parts = path.strip("/").split("/")
-        if parts[:2] == ["api", "models"] and "/".join(parts[2:4]) == REPO:
-            return self._api(parts[4:])
-        if "/".join(parts[:2]) == REPO and parts[2] == "resolve":
-            return self._file(parts[3], "/".join(parts[4:]))
-        return 404, {"X-Error-Code": "RepoNotFound"}, b""
-
-    def _commit(self, revision):
-        commit = self.branches.get(revision, revision)
-        return commit if commit in self.commits else None
-
-    def _api(self, parts):
-        commit = self._commit(parts[1] if len(parts) > 1 else "main")
-        if commit is None:
-            return 404, {"X-Error-Code": "RevisionNotFound"}, b""
-        files = self.commits[commit]
-        if parts[:1] == ["tree"]:
-            rows = [
-                {"type": "file", "path": name, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}
-                for name, body in files.items()
-            ]
-            return 200, {"Content-Type": "application/json"}, json.dumps(rows).encode()
-        siblings = [{"rfilename": name} for name in files]
-        info = {
-            "id": REPO,
-            "modelId": REPO,
-            "sha": commit,
-            "siblings": siblings,
-            "private": False,
-            "tags": [],
-        }
-        return 200, {"Content-Type": "application/json"}, json.dumps(info).encode()
-
-    def _file(self, revision, name):
-        commit = self._commit(revision)
-        body = self.commits.get(commit, {}).get(name)
-        if body is None:
-            return 404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit or ""}, b""
-        return 200, {"ETag": f'"{hashlib.sha256(body).hexdigest()}"', "X-Repo-Commit": commit}, body
-
-    @property
-    def downloads(self):
-        return sorted(
-            {line.rpartition("/")[2] for line in self.requests if line.startswith("GET") and "/resolve/" in line}
-        )
-
-
-@contextmanager
-def serving(fake):
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self):
-            status, headers, body = fake.respond(self.command, unquote(urlsplit(self.path).path))
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        do_HEAD = do_GET
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
 
 
 def checkpoint_files(folder, weights=b"weights"):
@@ -154,9 +54,9 @@ def files(tmp_path):
 
 
 @pytest.fixture
-def fake(files, monkeypatch):
-    fake = FakeHub(files)
-    with serving(fake) as url:
+def fake(files, fake_hub, monkeypatch):
+    fake = fake_hub.FakeHub(files, REPO)
+    with fake_hub.serving(fake) as url:
         monkeypatch.setenv("HF_ENDPOINT", url)
         yield fake
 
