@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from unigurd_sdk.errors import UnigurdError
 from unigurd_trainer import export_cli, finetune_cli
 from unigurd_trainer.ablation import cli as ablation_cli
+from unigurd_trainer.baselines import cli as baselines_cli
 from unigurd_trainer.measure import cli as measure_cli
 from unigurd_trainer.merge import cli as merge_cli
 from unigurd_trainer.report import cli as report_cli
@@ -44,6 +45,7 @@ def gip(
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare batches ahead.")] = 0,
     start: Annotated[Path | None, typer.Option("--from", help="Folder of a run whose weights to start from.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.", show_default=False)] = None,
     tensorboard: Annotated[bool, typer.Option(help="Also log to OUT/tensorboard.")] = False,
 ) -> None:
     """Pretrain a MultiTaskGuard on composed, written and public policies (GIP)."""
@@ -54,7 +56,7 @@ def gip(
     from unigurd_trainer.runs import Run
 
     _set_threads(threads)
-    loaded = load_recipe(recipe)
+    loaded = load_recipe(recipe) if seed is None else load_recipe(recipe, seed=seed)
     columns = (
         TextColumn("step {task.completed}/{task.total}"),
         BarColumn(),
@@ -75,6 +77,7 @@ def gip(
 finetune_cli.register(app)
 export_cli.register(app)
 measure_cli.register(app)
+baselines_cli.register(app)
 sdg_cli.register(app)
 app.add_typer(merge_cli.app, name="merge")
 app.add_typer(report_cli.app, name="data")
