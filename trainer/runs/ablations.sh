@@ -22,5 +22,5 @@ unigurd-train ablate runs runs/ablation/gip --out docs/results/ablation-gip
 unigurd-train ablate tasks --data "$data" --out docs/results/ablation-tasks.jsonl --seeds "$seeds" --threads "$threads" \
   --policy finance --policy tax --policy safety --policy prompt-injection --policy legal --policy medical \
   --start TaskGuard=base --start MultiTaskGuard=runs/ablation/mtg --mode head --mode full \
-  --size 0 --size 50 --size 150 --size 500 --size 1500 --size 5000
+  --size 0 --size 50 --size 100 --size 300 --size 1000 --size 5000
 unigurd-train ablate curves docs/results/ablation-tasks.jsonl --out docs/results/ablation-tasks

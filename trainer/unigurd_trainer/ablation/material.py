@@ -17,7 +17,7 @@ from unigurd_trainer.taskdata import TaskData
 __all__ = ["Material", "draw", "material_of"]
 
 TEST_SHARE, MOST_PUBLIC = 0.35, 300
-LEAST_DEV, DEV_SHARE = 20, 0.25
+LEAST_DEV, MOST_DEV, DEV_SHARE = 20, 200, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class Material:
     test: tuple[Example, ...]
 
     def sample(self, size: int, seed: int) -> TaskData:
-        """Take `size` texts to train and a quarter as many (at least 20) to stop early and to calibrate.
+        """Take `size` texts to train and a quarter as many (20 to 200) to stop early.
 
         Both labels come as often as the material allows; a larger sample of the same seed holds the smaller ones.
 
         Raises:
             DataError: There are not as many texts.
         """
-        dev = max(LEAST_DEV, round(size * DEV_SHARE))
+        dev = min(max(LEAST_DEV, round(size * DEV_SHARE)), MOST_DEV)
         if size + dev > len(self.train):
             raise DataError(f"{self.policy.name} has {len(self.train)} texts, and {size} to train take {size + dev}")
         rng = random.Random(f"sample:{seed}")
