@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +15,7 @@ from safetensors.torch import load_file  # noqa: E402
 from unigurd_trainer import gip  # noqa: E402
 from unigurd_trainer.errors import DataError, RecipeError  # noqa: E402
 from unigurd_trainer.leakage import check_leakage  # noqa: E402
+from unigurd_trainer.runs import Run  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -73,6 +76,50 @@ def test_another_recipe_overwrites_nothing(tiny_recipe, tiny_data, tmp_path):
     with pytest.raises(RecipeError, match="another output folder"):
         gip.run(tiny_recipe(steps=1, episodes=3), tiny_data, tmp_path)
     assert files(tmp_path) == before
+
+
+def test_a_start_on_another_base_overwrites_nothing(finished_run, tiny_recipe, tiny_data, base_of, tmp_path):
+    """Not even one of the same sizes: its tokens mean something else."""
+    recipe = tiny_recipe(model={"base": str(base_of("e5"))})
+    with pytest.raises(RecipeError, match="reads other tokens"):
+        gip.run(recipe, tiny_data, tmp_path, start=Run.open(finished_run[1]))
+    assert not files(tmp_path)
+
+
+def test_a_base_may_move_and_without_a_note_goes_by_its_name(finished_run, tiny_recipe, tiny_base, tmp_path):
+    start = Run.open(finished_run[1])
+    moved = tiny_recipe(model={"base": str(shutil.copytree(tiny_base, tmp_path / "moved"))})
+    gip.require_base(moved, start)
+    old = replace(start, result={key: value for key, value in start.result.items() if key != "tokenizer"})
+    gip.require_base(tiny_recipe(), old)
+    with pytest.raises(RecipeError, match="reads other tokens"):
+        gip.require_base(moved, old)
+
+
+@pytest.mark.parametrize("change", [{"head_size": 48}, {"decision_blocks": 2}, {"interaction": "lines"}])
+def test_weights_of_other_sizes_overwrite_nothing(finished_run, tiny_recipe, tiny_data, tmp_path, change):
+    with pytest.raises(RecipeError, match="does not fit the recipe's model"):
+        gip.run(tiny_recipe(model=change), tiny_data, tmp_path, start=Run.open(finished_run[1]))
+    assert not files(tmp_path)
+
+
+def test_a_base_that_changed_under_a_run_does_not_resume_it(tiny_recipe, tiny_data, tiny_base, base_of, tmp_path):
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    recipe = tiny_recipe(steps=1, model={"base": str(base)})
+    gip.run(recipe, tiny_data, tmp_path / "out")
+    before = files(tmp_path / "out" / "state")
+    shutil.copytree(base_of("roberta"), base, dirs_exist_ok=True)
+    with pytest.raises(RecipeError, match="does not fit the recipe's model"):
+        gip.run(tiny_recipe(steps=2, model={"base": str(base)}), tiny_data, tmp_path / "out")
+    assert files(tmp_path / "out" / "state") == before
+
+
+def test_texts_longer_than_the_base_reads_are_refused(tiny_recipe, base_of):
+    """RoBERTa has 66 rows of positions and reads 64 tokens."""
+    base = str(base_of("roberta"))
+    gip.build(tiny_recipe(model={"base": base}, data={"max_text": 64}))
+    with pytest.raises(RecipeError, match="at most 64"):
+        gip.build(tiny_recipe(model={"base": base}, data={"max_text": 65}))
 
 
 def test_nothing_that_measures_is_trained_on(tiny_recipe, tiny_data, tmp_path):

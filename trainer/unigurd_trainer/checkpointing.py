@@ -92,7 +92,7 @@ def load_weights(model: GuardModel, file: Path) -> None:
     if differing:
         found, needed = (side.get(differing[0], "nothing") for side in (theirs, ours))
         raise RecipeError(
-            f"{file} does not fit the model of the recipe: {len(differing)} tensors differ, such as {differing[0]} with "
+            f"{file} does not fit the recipe's model: {len(differing)} tensors differ, such as {differing[0]} with "
             f"{found} and not {needed}. Give [model] in the recipe the values that the weights were trained with."
         )
     model.load_state_dict(stored)

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from unigurd_sdk.checkpoint import sha256_of
 from unigurd_sdk.nn.model import GuardModel
 from unigurd_trainer.base import find_base
 from unigurd_trainer.batching import SLACK, Collator
-from unigurd_trainer.checkpointing import Progress, require_recipe
+from unigurd_trainer.checkpointing import Progress, load_weights, require_recipe
 from unigurd_trainer.compose import ComposeSettings
 from unigurd_trainer.compute import DEFAULT, Compute
 from unigurd_trainer.corpus import Corpus, data_hash
@@ -49,19 +48,40 @@ def run(
     """Train by the recipe, or resume; returns what is written to `out`/result.json.
 
     A new run starts from the base encoder or, where given, from the weights of the run `start`. Before anything is
-    written, a folder of another recipe raises `RecipeError`, and unusable data `DataError`.
+    written, a folder of another recipe and a start on another base raise `RecipeError`, and unusable data `DataError`.
     """
     require_recipe(out, recipe.resume_key)
+    if start is not None:
+        require_base(recipe, start)
     setup = prepare(recipe, data, out, compute, start)
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(recipe.model_dump_json(indent=1), encoding="utf-8")
     progress = train(setup, observe)
-    result = describe(recipe, data, progress) | {"device": setup.device.type}
+    result = describe(recipe, data, progress) | {"device": setup.device.type, "tokenizer": _tokenizer_hash(recipe)}
     if start is not None:
         totals = add_totals([start.totals, result["progress"]])
         result |= {"started_from": sha256_of(start.latest), "totals": totals}
     (out / "result.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
     return result
+
+
+def require_base(recipe: GipRecipe, start: Run) -> None:
+    """Refuse weights that were trained on another base, even one of the same sizes: its tokens mean something else.
+
+    What counts is the tokenizer, so that a base may move to another folder; a run that did not note it goes by name.
+    """
+    theirs, ours = start.recipe.model.base, recipe.model.base
+    noted = start.result.get("tokenizer")
+    same = theirs == ours if noted is None else noted == _tokenizer_hash(recipe)
+    if not same:
+        raise RecipeError(
+            f"{start.folder} was trained on the base {theirs!r}, and the recipe names {ours!r}, which reads other "
+            "tokens. Set model.base to that of the run, or start without --from."
+        )
+
+
+def _tokenizer_hash(recipe: GipRecipe) -> str:
+    return sha256_of(find_base(recipe.model.base, recipe.model.revision).tokenizer_file)
 
 
 def prepare(recipe: GipRecipe, data: Path, out: Path, compute: Compute = DEFAULT, start: Run | None = None) -> Setup:
@@ -89,11 +109,11 @@ def build(recipe: GipRecipe, weights: Path | None = None, *, slack: float = SLAC
     """Build the model of a recipe, on its base encoder or with trained weights, and its collator."""
     base, spec = find_base(recipe.model.base, recipe.model.revision), recipe.model
     model = base.model(recipe.seed, **spec.model_dump(exclude={"base", "revision", "freeze_words"}))
-    positions = model.config.encoder.max_position_embeddings
+    positions = model.config.encoder.positions
     if max(recipe.data.max_text, recipe.data.max_line) > positions:
         raise RecipeError(f"data.max_text and data.max_line must be at most {positions}, the positions of {base.name}")
     if weights is not None:
-        model.load_state_dict(load_file(weights))
+        load_weights(model, weights)
     sizes = {"max_text": recipe.data.max_text, "max_line": recipe.data.max_line}
     return model, Collator(base.tokenizer(), **sizes, slack=slack)
 
