@@ -18,6 +18,7 @@ import typer
 from timing import report
 from unigurd_trainer.export_stage import run as export
 from unigurd_trainer.measure.evaluate import run as evaluate
+from unigurd_trainer.measure.selection import Selection
 from unigurd_trainer.precision import Precision
 
 
@@ -36,7 +37,7 @@ def rows(run: Path, data: Path, keep: Path, sets: Sequence[str]) -> Iterator[dic
     """Measure one precision after the other."""
     for precision in get_args(Precision):
         exported = export(run, keep / precision, precision=precision)
-        results = evaluate(keep / precision, data, sets=sets)
+        results = evaluate(keep / precision, Selection(data, sets))
         yield {
             "precision": precision,
             "MB": sum(entry.bytes for entry in exported.manifest.files.values()) / 1e6,

@@ -26,6 +26,7 @@ from unigurd_trainer.skeletons import Skeleton
 
 __all__ = [
     "Record",
+    "dev_row",
     "numbered_lines",
     "parse_line",
     "read_behaviours",
@@ -150,7 +151,7 @@ def read_conditioned(data: Path) -> tuple[ConditionedRow, ...]:
 
 def read_dev(data: Path) -> tuple[DevRow, ...]:
     """Return the development benchmarks, for measuring only."""
-    return tuple(_dev_row(record) for record in _records(data, "dev"))
+    return tuple(dev_row(record) for record in _records(data, "dev"))
 
 
 def _pool_row(record: Record) -> PoolRow:
@@ -214,13 +215,14 @@ def _conditioned_row(record: Record) -> ConditionedRow:
     )
 
 
-def _dev_row(record: Record) -> DevRow:
+def dev_row(record: Record, source: str | None = None) -> DevRow:
+    """Read a row of the form of ``dev``; `source` is where it is from if it does not say so."""
     return DevRow(
         text=record.text("text"),
         label=record.label(),
         policy=record.text("policy"),
         category=record.text("category", ""),
-        source=record.text("source"),
+        source=record.text("source", source),
         licence=record.text("license", UNSTATED),
         lang=record.text("lang", "en"),
         prompt=record.optional("prompt"),

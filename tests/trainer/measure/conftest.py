@@ -160,3 +160,23 @@ def _write_graphs(folder):
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
         checker.check_model(model)
         save(model, str(folder / f"{name}.onnx"))
+
+
+@pytest.fixture
+def make_judged():
+    """Build answers: `make_judged(labels, scores, groups=..., policies=...)`; verdicts at .5 unless they are given."""
+    from unigurd_trainer.measure.judged import Judged
+
+    def make(labels, scores=None, *, flagged=None, groups=None, policies=None, languages=None, categories=None):
+        size, said = len(labels), None if scores is None else np.asarray(scores, dtype=np.float64)
+        names = (policies or ["p"] * size, languages or ["en"] * size, categories or [""] * size, groups or [""] * size)
+        return Judged(
+            np.asarray(labels, dtype=np.int64),
+            np.asarray(flagged, dtype=bool) if said is None or flagged is not None else said >= 0.5,
+            said,
+            np.zeros(size, dtype=bool),
+            np.full(size, np.nan),
+            *(np.array(each, dtype=np.str_) for each in names),
+        )
+
+    return make

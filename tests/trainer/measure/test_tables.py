@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from unigurd_trainer.measure.evaluate import Results, SetResult
+from unigurd_trainer.measure.results import Results, SetResult
 from unigurd_trainer.measure.tables import COLUMNS, cells, markdown, terminal
 from unigurd_trainer.metrics import measure
 

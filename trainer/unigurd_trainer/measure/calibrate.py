@@ -22,7 +22,8 @@ from unigurd_sdk.errors import ConfigError
 from unigurd_sdk.guard import Guard
 from unigurd_sdk.registry import builtin_policies
 from unigurd_trainer.errors import DataError
-from unigurd_trainer.measure.evaluate import Judged, judge
+from unigurd_trainer.measure.judged import Judged
+from unigurd_trainer.measure.judges import judge
 from unigurd_trainer.measure.sets import Half, calibration_sets
 from unigurd_trainer.metrics import Labels, Scores, best_threshold, calibration_error, nll
 
@@ -192,6 +193,7 @@ def _probing(opened: Checkpoint, threads: int | None) -> Guard:
 
 def _logits(judged: Judged) -> NDArray[np.float64]:
     """Invert the sigmoid; a score of exactly 0 or 1 becomes the largest finite logit."""
+    assert judged.scores is not None  # a guard gives scores
     tiny = np.finfo(np.float64).eps
     scores = np.clip(judged.scores, tiny, 1 - tiny)
     return np.asarray(PROBE * (np.log(scores) - np.log1p(-scores)))

@@ -10,6 +10,7 @@ from typing import Any
 from unigurd_sdk.checkpoint import Checkpoint
 from unigurd_sdk.manifest import Manifest
 from unigurd_trainer.errors import DataError
+from unigurd_trainer.licences import named_source
 
 INTERIM = """**Interim checkpoint.** Trained with the classification loss only; later versions add the other losses of
 the paper, merging and more data. Expect better ones under the same name.
@@ -62,7 +63,7 @@ def card(manifest: Manifest, table: str, measured: Mapping[str, Any]) -> str:
         "## Training\n",
         training(manifest),
         "## Sources\n",
-        "".join(f"- {source}\n" for source in manifest.sources),
+        "".join(f"- {named_source(source)}\n" for source in manifest.sources),
     ]
     return "\n".join(part for part in parts if part)
 

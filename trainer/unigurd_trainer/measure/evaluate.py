@@ -1,213 +1,174 @@
-"""Evaluation: a checkpoint through the public guard, the way users run it, on named sets, into a table of measures."""
+"""Evaluation: a checkpoint through the public guard, the way users run it, or foreign predictions, on labelled sets.
+
+What is measured is in `selection`, who in `judges`, how verdicts come about in `thresholds`, what is taken from the
+answers in `of_set`, and how sure the numbers are in `resample`.
+"""
 
 from __future__ import annotations
 
 import json
 import platform
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
-from itertools import repeat
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from unigurd_sdk.guard import Guard
-from unigurd_sdk.policy import Policy
-from unigurd_sdk.template import Role
-from unigurd_sdk.verdict import Verdict
+from unigurd_sdk.errors import ConfigError
 from unigurd_trainer.corpus import data_hash
-from unigurd_trainer.measure.sets import EvaluationSet, report_sets
-from unigurd_trainer.metrics import Metrics, mean_auc, measure
-from unigurd_trainer.rows import Episode, Example
+from unigurd_trainer.errors import LeakageError
+from unigurd_trainer.measure import plots
+from unigurd_trainer.measure.judges import GuardJudge, Judge, Missing, opened
+from unigurd_trainer.measure.latency import time_checks
+from unigurd_trainer.measure.of_set import Measured, measure_set
+from unigurd_trainer.measure.questions import questions
+from unigurd_trainer.measure.results import Results
+from unigurd_trainer.measure.row_sets import read_policies_from, row_sets
+from unigurd_trainer.measure.score import score
+from unigurd_trainer.measure.selection import Selection
+from unigurd_trainer.measure.sets import EvaluationSet, calibration_sets
+from unigurd_trainer.measure.tables import markdown
+from unigurd_trainer.measure.thresholds import OWN, Decision, Rule, settle
+from unigurd_trainer.sdg.shards import make_folder, replace_file
 
-__all__ = ["Judged", "Results", "SetResult", "judge", "run"]
-
-CHUNK = 256
-"""Texts of one call of the guard."""
-
-LEAST_OF_LANGUAGE = 20
-"""A language with fewer rows in a set is not reported on its own."""
+__all__ = ["Observe", "Options", "run"]
 
 Observe = Callable[[str, int], None]
-"""Called after every call of the guard with the set's name and how many rows it judged."""
+"""Told of progress: the set's name and how many rows of it were judged since the last time."""
+
+Model = tuple[Judge, Decision]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What a guard said of N rows, all [N].
+class Options:
+    """How to measure.
 
     Attributes:
-        labels: 1 is unsafe.
-        scores: Probabilities of a violation.
-        thresholds: The threshold that held for each row.
-        policies: Fingerprint of each row's policy.
-        languages: Language of each row.
+        rule: How verdicts are made.
+        calibrate_on: Files of rows to set a false positive rate on; none is the half of the data folder for that.
+        against: A rival on the same rows: a checkpoint or predictions. Only differences from it are reported.
+        missing: What rows without a prediction are.
+        latency: Time so many safe and so many unsafe texts of each set, one check at a time; for checkpoints.
+        resamples, seed: Of the bootstrap.
+        keep: File of predictions for what a checkpoint says; an interrupted evaluation continues from it.
+        plots: Folder for plots of every set.
+        threads: Threads of one operation; None is one per core.
     """
 
-    labels: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
-    policies: NDArray[np.str_]
-    languages: NDArray[np.str_]
-
-    def measure(self, rows: NDArray[np.bool_] | None = None) -> Metrics:
-        """Measure all rows, or those of a mask [N]."""
-        chosen = np.ones(len(self.labels), dtype=bool) if rows is None else rows
-        return measure(self.labels[chosen], self.scores[chosen], self.thresholds[chosen])
-
-    def policy_auc(self) -> float | None:
-        """Mean AUC of the policies that have both classes; None for one policy or if none has."""
-        names = np.unique(self.policies)
-        groups = ((self.labels[self.policies == name], self.scores[self.policies == name]) for name in names)
-        mean = mean_auc(groups) if len(names) > 1 else float("nan")
-        return None if np.isnan(mean) else mean
-
-
-@dataclass(frozen=True, slots=True)
-class SetResult:
-    """The measures of one set.
-
-    Attributes:
-        name: The set.
-        fingerprint: Hash of its rows (see `EvaluationSet`).
-        policies: How many policies it has.
-        policy_auc: Mean AUC per policy; None for one policy.
-        metrics: Measures over all rows at the checkpoint's thresholds.
-        languages: The same for each language, if there are several with enough rows.
-    """
-
-    name: str
-    fingerprint: str
-    policies: int
-    policy_auc: float | None
-    metrics: Metrics
-    languages: Mapping[str, Metrics]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, rounded to 4 digits."""
-        plain: dict[str, Any] = {"fingerprint": self.fingerprint, "policies": self.policies}
-        plain["policy_auc"] = None if self.policy_auc is None else round(self.policy_auc, 4)
-        plain |= self.metrics.to_dict()
-        if self.languages:
-            plain["languages"] = {lang: metrics.to_dict() for lang, metrics in self.languages.items()}
-        return plain
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """What was measured on which checkpoint with which data.
-
-    Attributes:
-        checkpoint, checkpoint_id: Its name and the hash of its manifest.
-        temperature, threshold, thresholds: How it decides.
-        data_hash: Hash of the training files of the data folder.
-        versions: Of Python and the packages that decide the numbers.
-        sets: The measures.
-    """
-
-    checkpoint: str
-    checkpoint_id: str
-    temperature: float
-    threshold: float
-    thresholds: Mapping[str, float]
-    data_hash: str
-    versions: Mapping[str, str]
-    sets: tuple[SetResult, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for `json.dumps`."""
-        names = ("checkpoint", "checkpoint_id", "temperature", "threshold", "data_hash")
-        plain: dict[str, Any] = {name: getattr(self, name) for name in names}
-        plain |= {"thresholds": dict(self.thresholds), "versions": dict(self.versions)}
-        return plain | {"sets": {each.name: each.to_dict() for each in self.sets}}
+    rule: Rule = OWN
+    calibrate_on: Sequence[Path] = ()
+    against: str | Path | None = None
+    missing: Missing = "refuse"
+    latency: int = 0
+    resamples: int = 1000
+    seed: int = 0
+    keep: Path | None = None
+    plots: Path | None = None
+    threads: int | None = None
 
 
 def run(
-    checkpoint: str | Path,
-    data: Path,
+    system: str | Path,
+    selection: Selection,
     out: Path | None = None,
-    sets: Sequence[str] | None = None,
+    options: Options | None = None,
     *,
-    holdout_seed: int = 0,
-    threads: int | None = None,
-    prepared: Callable[[Mapping[str, int]], None] = lambda rows: None,
+    prepared: Callable[[int], None] = lambda rows: None,
     observe: Observe = lambda name, rows: None,
 ) -> Results:
-    """Measure a checkpoint.
+    """Measure a checkpoint or predictions.
 
     Args:
-        checkpoint: A folder or a name, as for `Guard.from_pretrained`.
-        data: The data folder.
-        out: File for the results as JSON; the table goes beside it as Markdown. None writes nothing.
-        sets: Which sets, see `report_sets`; None is all.
-        holdout_seed: The one of the training recipe.
-        threads: Threads of one operation; None is one per core.
-        prepared: Told once how many rows each set has.
+        system: A checkpoint, as for `Guard.from_pretrained`; or a file of predictions, or a folder of such files.
+        selection: What to measure on.
+        out: File for the results as JSON; the tables go beside it as Markdown. None writes nothing.
+        options: How to measure.
+        prepared: Told once how many rows will be judged.
         observe: Told of progress.
+
+    Raises:
+        ModelError: The checkpoint cannot be used.
+        DataError: Rows or predictions cannot be used; file and line are named.
+        ConfigError: The selection or the options do not go together.
+        LeakageError: A row that sets the threshold is also measured.
+        MissingExtra: Plots are asked for and matplotlib is not installed, or Parquet is read and pyarrow is not.
     """
-    with Guard.from_pretrained(checkpoint, threads=threads) as guard:
-        chosen = report_sets(data, sets, holdout_seed=holdout_seed)
-        prepared({each.name: each.rows for each in chosen})
-        manifest = guard.checkpoint.manifest
-        results = Results(
-            checkpoint=manifest.name,
-            checkpoint_id=guard.checkpoint.id,
-            temperature=manifest.temperature,
-            threshold=manifest.threshold,
-            thresholds=dict(manifest.thresholds),
-            data_hash=data_hash(data),
-            versions=_versions(),
-            sets=tuple(_measure(guard, each, observe) for each in chosen),
-        )
+    how = options or Options()
+    if how.plots is not None:
+        plots.required()
+    sets, others = selection.read(), _calibrating(selection, how)
+    _refuse_overlap(sets, others)
+    with ExitStack() as stack:
+        judges = _opened(stack, system, how)
+        prepared(len(judges) * sum(each.rows for each in (*sets, *others)))
+        models = [(each, settle(how.rule, each, others, partial(observe, "threshold"))) for each in judges]
+        measured = [_measured(models, each, how, observe) for each in sets]
+    results = _results(models, selection, how, measured)
+    if how.plots is not None:
+        plots.draw_overview(results, how.plots)
     if out is not None:
         _write(results, out)
     return results
 
 
-def judge(guard: Guard, episodes: Iterable[Episode], observe: Callable[[int], None] = lambda rows: None) -> Judged:
-    """Judge every text of the episodes under its policy; rows come by policy and role, not in order."""
-    rows: list[tuple[Example, Verdict, str]] = []
-    for policy, role, examples in _calls(episodes):
-        prompts = [example.prompt if role == "assistant" else None for example in examples]
-        verdicts = guard.check_batch([row.text for row in examples], policy=policy, role=role, prompts=prompts)
-        rows += zip(examples, verdicts, repeat(policy.fingerprint), strict=False)
-        observe(len(examples))
-    return Judged(
-        labels=np.array([example.label for example, _, _ in rows], dtype=np.int64),
-        scores=np.array([verdict.score for _, verdict, _ in rows], dtype=np.float64),
-        thresholds=np.array([verdict.threshold for _, verdict, _ in rows], dtype=np.float64),
-        policies=np.array([fingerprint for _, _, fingerprint in rows], dtype=np.str_),
-        languages=np.array([example.lang for example, _, _ in rows], dtype=np.str_),
-    )
+def _opened(stack: ExitStack, system: str | Path, how: Options) -> list[Judge]:
+    """Open the model and its rival, if there is one."""
+    judge = stack.enter_context(opened(system, threads=how.threads, keep=how.keep, missing=how.missing))
+    if how.against is None:
+        return [judge]
+    return [judge, stack.enter_context(opened(how.against, threads=how.threads, missing=how.missing))]
 
 
-def _calls(episodes: Iterable[Episode]) -> Iterator[tuple[Policy, Role, list[Example]]]:
-    """Group rows by policy and role, in pieces of bearable size; texts of a like length together."""
-    grouped: defaultdict[tuple[Policy, Role], list[Example]] = defaultdict(list)
-    for episode in episodes:
-        for example in episode.examples:
-            grouped[episode.policy, example.role].append(example)
-    for (policy, role), examples in grouped.items():
-        examples.sort(key=lambda example: len(example.text))
-        for start in range(0, len(examples), CHUNK):
-            yield policy, role, examples[start : start + CHUNK]
+def _calibrating(selection: Selection, how: Options) -> list[EvaluationSet]:
+    """Return the sets that a false positive rate is set on, if the rule is one."""
+    if how.rule.kind != "fpr":
+        return []
+    if how.calibrate_on:
+        return row_sets(how.calibrate_on, read_policies_from(selection.policies))
+    if selection.data is None:
+        raise ConfigError("A false positive rate takes other rows to set it on; give --calibrate-on or --data.")
+    return calibration_sets(selection.data, holdout_seed=selection.holdout_seed)
 
 
-def _measure(guard: Guard, chosen: EvaluationSet, observe: Observe) -> SetResult:
-    judged = judge(guard, chosen.episodes, lambda rows: observe(chosen.name, rows))
-    names, counts = np.unique(judged.languages, return_counts=True)
-    common = [str(name) for name, count in zip(names, counts, strict=True) if count >= LEAST_OF_LANGUAGE]
-    return SetResult(
-        name=chosen.name,
-        fingerprint=chosen.fingerprint,
-        policies=len(np.unique(judged.policies)),
-        policy_auc=judged.policy_auc(),
-        metrics=judged.measure(),
-        languages={lang: judged.measure(judged.languages == lang) for lang in common} if len(common) > 1 else {},
+def _refuse_overlap(sets: Sequence[EvaluationSet], others: Sequence[EvaluationSet]) -> None:
+    shared = {each.id for each in questions(sets)} & {each.id for each in questions(others)} if others else ()
+    if shared:
+        raise LeakageError(f"{len(shared)} rows that set the threshold are also measured; take them out of one side.")
+
+
+def _measured(models: Sequence[Model], chosen: EvaluationSet, how: Options, observe: Observe) -> Measured:
+    """Ask all models about a set, and measure the first, with the other as its rival."""
+    said = [decide(judge.judge(chosen, partial(observe, chosen.name))) for judge, decide in models]
+    first = models[0][0]
+    if how.latency and isinstance(first, GuardJudge):
+        said[0] = replace(said[0], latency_ms=time_checks(first.guard, chosen, how.latency, how.seed))
+    if how.plots is not None:
+        names = [judge.system.name for judge, _ in models]
+        plots.draw_set(chosen.name, list(zip(names, said, strict=True)), how.plots)
+    return measure_set(chosen, first.system, said, how.resamples, how.seed)
+
+
+def _results(models: Sequence[Model], selection: Selection, how: Options, measured: Sequence[Measured]) -> Results:
+    systems = [judge.system for judge, _ in models]
+    system = systems[0]
+    named = selection.data is not None and any(each.chosen.provenance.source == "data folder" for each in measured)
+    return Results(
+        checkpoint=system.name,
+        checkpoint_id=system.version,
+        temperature=system.temperature,
+        threshold=system.threshold,
+        thresholds=system.thresholds,
+        data_hash=data_hash(selection.data) if named and selection.data is not None else "",
+        versions=_versions(),
+        sets=tuple(each.result for each in measured),
+        kind=system.kind,
+        rule=models[0][1].to_dict(),
+        settings=system.settings,
+        score=score(measured),
+        against=(systems[1].name, systems[1].version) if len(systems) > 1 else None,
+        resamples=how.resamples,
+        seed=how.seed,
     )
 
 
@@ -217,8 +178,8 @@ def _versions() -> dict[str, str]:
 
 
 def _write(results: Results, out: Path) -> None:
-    from unigurd_trainer.measure.tables import markdown
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(results.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    out.with_suffix(".md").write_text(markdown(results), encoding="utf-8")
+    """Write the results and the tables, each whole or not at all."""
+    make_folder(out.parent)
+    plain = json.dumps(results.to_dict(), indent=1, ensure_ascii=False)
+    replace_file(out, f"{plain}\n".encode())
+    replace_file(out.with_suffix(".md"), markdown(results).encode())

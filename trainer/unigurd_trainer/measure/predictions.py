@@ -167,30 +167,34 @@ class PredictionWriter:
         if path.suffix != ".jsonl":
             raise DataError("a file of predictions has a name that ends in .jsonl", file=path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._known: set[str] = set()
+        self._rows: dict[str, Prediction] = {}
         if path.exists() and _drop_cut_line(path):
             own, rows = _opened(path)
             if own != header:
                 raise DataError("it holds predictions of another model or settings; use another file", file=path)
-            self._known.update(row.id for _, row in rows)
+            self._rows.update((row.id, row) for _, row in rows)
         self._file = path.open("a", encoding="utf-8", buffering=1)
         if not self._file.tell():
             self._file.write(header.model_dump_json() + "\n")
 
     def __contains__(self, id: object) -> bool:
         """Say whether the row of this id has its prediction."""
-        return id in self._known
+        return id in self._rows
+
+    def __getitem__(self, id: str) -> Prediction:
+        """Return the prediction of a row; KeyError if it has none."""
+        return self._rows[id]
 
     def __len__(self) -> int:
         """Return the number of predictions."""
-        return len(self._known)
+        return len(self._rows)
 
     def write(self, row: Prediction) -> None:
         """Append a prediction; DataError if its row has one."""
-        if row.id in self._known:
+        if row.id in self._rows:
             raise DataError(f"the id {row.id!r} was already predicted", file=Path(self._file.name))
         self._file.write(row.model_dump_json(exclude_defaults=True) + "\n")
-        self._known.add(row.id)
+        self._rows[row.id] = row
 
     def close(self) -> None:
         """Close the file."""

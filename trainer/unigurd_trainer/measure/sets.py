@@ -4,6 +4,8 @@ Built sets (see `evalsets`) hold what was kept out of training: ``gip-unseen-pol
 ``gip-unseen-domain``, ``sdg-unseen``, ``sdg-dev`` and, of its rows, ``sdg-dev/<policy>``, and ``pool-dev/<policy>``.
 Benchmarks are the rows of the data folder's ``dev``, as ``dev/<source>``. The sets that calibration may use are cut in
 halves: one for calibration, the other for reports. Benchmarks are never used for calibration.
+
+Rows from elsewhere become sets in `row_files` and `hub`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +29,7 @@ from unigurd_trainer.leakage import normalised
 from unigurd_trainer.readers import DOCUMENT_POLICIES, read_dev
 from unigurd_trainer.rows import DevRow, Episode, Example
 
-__all__ = ["BENCHMARKS", "EvaluationSet", "Half", "calibration_sets", "half", "report_sets"]
+__all__ = ["BENCHMARKS", "EvaluationSet", "Half", "Provenance", "calibration_sets", "half", "report_sets", "row_set"]
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +46,35 @@ MAX_ROWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where the rows of a set come from.
+
+    Attributes:
+        source: ``data folder``, the name of a file, or a repository of the Hub.
+        revision: The commit, or the sha256 (16 hex digits) of the file; empty where the fingerprint has to do.
+        split: Which part of the source.
+        mapping: How its labels became safe and unsafe.
+        held_out: Whether it was kept out of training as a kind: policies, intents or domains that no row trains.
+        relatives: Training sources that share texts or corpus with it -> ``train-split`` or ``related``.
+        benchmark: Whether it counts in the mean over data sets, the paper's "Score".
+    """
+
+    source: str = "data folder"
+    revision: str = ""
+    split: str = ""
+    mapping: str = "label"
+    held_out: bool = False
+    relatives: Mapping[str, str] = field(default_factory=dict)
+    benchmark: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationSet:
     """A named set: policies, and the texts that are judged under each."""
 
     name: str
     episodes: tuple[Episode, ...]
+    provenance: Provenance = Provenance()
 
     @property
     def rows(self) -> int:
@@ -104,31 +130,42 @@ def report_sets(data: Path, names: Sequence[str] | None = None, *, holdout_seed:
 def benchmark_sets(rows: Iterable[DevRow]) -> list[EvaluationSet]:
     """Return benchmark rows by source, each row under the built-in policy that it names; `UnknownPolicy` if none is."""
     registry = PolicyRegistry()
-    sources: defaultdict[str, defaultdict[str, list[Example]]] = defaultdict(lambda: defaultdict(list))
+    sources: defaultdict[str, list[DevRow]] = defaultdict(list)
     for row in rows:
-        sources[row.source][row.policy].append(benchmark_example(row))
-    return [
-        EvaluationSet(f"{BENCHMARKS}/{source}", _episodes(registry, by_policy))
-        for source, by_policy in sorted(sources.items())
-    ]
+        sources[row.source].append(row)
+    provenance = Provenance(split=BENCHMARKS)
+    return [row_set(f"{BENCHMARKS}/{source}", own, registry, provenance) for source, own in sorted(sources.items())]
+
+
+def row_set(name: str, rows: Iterable[DevRow], policies: Mapping[str, Policy], provenance: Provenance) -> EvaluationSet:
+    """Return rows as a set, each under the policy that it names."""
+    by_policy: defaultdict[str, list[Example]] = defaultdict(list)
+    for row in rows:
+        by_policy[row.policy].append(benchmark_example(row))
+    episodes = (Episode(policies[policy], tuple(own), BENCHMARKS) for policy, own in sorted(by_policy.items()))
+    return EvaluationSet(name, tuple(episodes), provenance)
 
 
 def benchmark_example(row: DevRow) -> Example:
     """Return a benchmark row as an example: its response where it has one, else its text."""
-    if row.response is not None:
-        return Example(row.response, row.label, row.source, row.licence, "assistant", row.prompt, lang=row.lang)
     role: Role = "document" if row.policy in DOCUMENT_POLICIES else "user"
-    return Example(row.text, row.label, row.source, row.licence, role, lang=row.lang)
-
-
-def _episodes(policies: Mapping[str, Policy], by_policy: Mapping[str, Sequence[Example]]) -> tuple[Episode, ...]:
-    return tuple(Episode(policies[name], tuple(examples), BENCHMARKS) for name, examples in sorted(by_policy.items()))
+    text, prompt = row.text, None
+    if row.response is not None:
+        role, text, prompt = "assistant", row.response, row.prompt
+    return Example(text, row.label, row.source, row.licence, role, prompt, lang=row.lang, category=row.category)
 
 
 def _built(data: Path, holdout_seed: int) -> list[EvaluationSet]:
     corpus = Corpus.read(data, holdout_seed=holdout_seed)
     built = build_evaluation_sets(corpus, corpus.holdout, max_rows=MAX_ROWS)
-    return [EvaluationSet(name, tuple(episodes)) for name, episodes in built.items()]
+    return [EvaluationSet(name, tuple(episodes), _origin(name)) for name, episodes in built.items()]
+
+
+def _origin(name: str) -> Provenance:
+    held_out = name == "sdg-unseen" or name.startswith("gip-")
+    split = "test" if name.startswith("gip-") else "held-out policies" if held_out else "dev"
+    mapping = "disallowed intent of the policy" if name.startswith("gip-") else "label"
+    return Provenance(split=split, mapping=mapping, held_out=held_out)
 
 
 def _calibrates(name: str) -> bool:
@@ -145,14 +182,16 @@ def _side(whole: EvaluationSet, side: Half) -> EvaluationSet:
         replace(episode, examples=tuple(row for row in episode.examples if half(row.text, row.group) == side))
         for episode in whole.episodes
     ]
-    return EvaluationSet(whole.name, tuple(episode for episode in kept if episode.examples))
+    return replace(whole, episodes=tuple(episode for episode in kept if episode.examples))
 
 
 def _focused(whole: EvaluationSet) -> list[EvaluationSet]:
     if whole.name != "sdg-dev":
         return []
     parts = {name: tuple(e for e in whole.episodes if e.policy.name == name) for name in FOCUS}
-    return [EvaluationSet(f"sdg-dev/{name}", episodes) for name, episodes in parts.items() if episodes]
+    return [
+        EvaluationSet(f"sdg-dev/{name}", episodes, whole.provenance) for name, episodes in parts.items() if episodes
+    ]
 
 
 def _chosen(sets: Sequence[EvaluationSet], names: Sequence[str]) -> list[EvaluationSet]:

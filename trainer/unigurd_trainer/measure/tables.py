@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+
+from unigurd_trainer.measure.results import Difference, Results, Score, SetResult
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from unigurd_trainer.measure.evaluate import Results, SetResult
+    from unigurd_trainer.measure.resample import Interval
 
 __all__ = ["COLUMNS", "cells", "markdown", "terminal"]
 
@@ -16,6 +19,9 @@ COLUMNS = ("set", "rows", "unsafe", "F1", "prec.", "recall", "FPR", "AUC", "poli
 
 NARROW = ("set", "rows", "F1", "recall", "FPR", "AUC", "R@1%FPR", "ECE")
 """The columns that fit a terminal of 80 characters."""
+
+SURE = ("f1", "fpr", "auc", "auprc")
+"""The measures whose intervals are shown; `COLUMNS` calls them by their capitals."""
 
 WIDE = 120
 DASH = "–"
@@ -30,16 +36,23 @@ def cells(row: SetResult) -> tuple[str, ...]:
 
 def caption(results: Results) -> str:
     """Say in one line what was measured."""
-    own = ", ".join(f"{name} {value:.3g}" for name, value in results.thresholds.items())
-    thresholds = f"threshold {results.threshold:.3g}" + (f" ({own})" if own else "")
-    return f"{results.checkpoint}@{results.checkpoint_id}, temperature {results.temperature:.3g}, {thresholds}"
+    name = f"{results.checkpoint}@{results.checkpoint_id}"
+    if results.temperature is not None:
+        name += f", temperature {results.temperature:.3g}"
+    rule = results.rule.get("kind", "checkpoint")
+    if rule != "checkpoint" or results.kind != "checkpoint":
+        return f"{name}, verdicts: {results.rule.get('words', '')}"
+    own = ", ".join(f"{policy} {value:.3g}" for policy, value in results.thresholds.items())
+    return f"{name}, threshold {results.threshold:.3g}" + (f" ({own})" if own else "")
 
 
 def markdown(results: Results) -> str:
-    """Return a Markdown table with a caption below."""
-    lines = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1)), *(cells(row) for row in results.sets)]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{table}\n\n{caption(results)}\n"
+    """Return the tables: measures with a caption below, intervals, and what else there is."""
+    parts = [f"{_table(COLUMNS, map(cells, results.sets))}\n\n{caption(results)}\n"]
+    parts += [] if results.score is None else [_score(results.score, results.against)]
+    for title, heading, rows in (_intervals(results), _differences(results), _invalid(results), _latency(results)):
+        parts += [f"{title}\n\n{_table(heading, rows)}\n"] if rows else []
+    return "\n".join(parts)
 
 
 def terminal(results: Results, width: int = 80) -> Table:
@@ -55,6 +68,67 @@ def terminal(results: Results, width: int = 80) -> Table:
         shown = dict(zip(COLUMNS, cells(row), strict=True))
         table.add_row(*(shown[name] for name in names))
     return table
+
+
+Part = tuple[str, Sequence[str], list[tuple[str, ...]]]
+"""A title, a heading, and rows; without rows there is nothing to show."""
+
+
+def _intervals(results: Results) -> Part:
+    rows = [
+        (each.name, f"{each.units} {each.unit}s", *(_range(each.intervals.get(name)) for name in SURE))
+        for each in results.sets
+        if each.intervals
+    ]
+    title = f"95 % intervals from {results.resamples} resamples of the units:"
+    return title, ("set", "units", *map(str.upper, SURE)), rows
+
+
+def _differences(results: Results) -> Part:
+    rows = [
+        (each.name, *(_gain(each.rival.differences.get(name)) for name in SURE))
+        for each in results.sets
+        if each.rival is not None
+    ]
+    name, version = results.against or ("", "")
+    title = f"Difference from {name}@{version} on the same rows, with 95 % intervals of the paired resamples:"
+    return title, ("set", *map(str.upper, SURE)), rows
+
+
+def _invalid(results: Results) -> Part:
+    rows: list[tuple[str, ...]] = [(each.name, str(each.invalid)) for each in results.sets if each.invalid]
+    return "Answers that could not be used, counted as wrong:", ("set", "invalid"), rows
+
+
+def _latency(results: Results) -> Part:
+    rows: list[tuple[str, ...]] = [
+        (each.name, kind, str(time.rows), f"{time.median_ms:.2f}", f"{time.p95_ms:.2f}")
+        for each in results.sets
+        for kind, time in each.latency.items()
+    ]
+    return "Milliseconds of one check:", ("set", "rows that are", "timed", "median", "p95"), rows
+
+
+def _score(score: Score, against: tuple[str, str] | None) -> str:
+    text = f"Score (mean F1 of {len(score.sets)} data sets, x100): {score.value:.2f} [{_range(score.interval, 2)}]"
+    if score.difference is not None and against is not None:
+        text += f", {_gain(score.difference, 2)} from {against[0]}"
+    return f"{text}\n"
+
+
+def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heading, ("---", *["---:"] * (len(heading) - 1)), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _gain(difference: Difference | None, digits: int = 3) -> str:
+    if difference is None:
+        return DASH
+    return f"{difference.value:+.{digits}f} [{_range(difference.interval, digits)}]"
+
+
+def _range(interval: Interval | None, digits: int = 3) -> str:
+    return DASH if interval is None else f"{interval.low:.{digits}f}, {interval.high:.{digits}f}"
 
 
 def _share(value: float | None) -> str:
