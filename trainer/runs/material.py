@@ -4,7 +4,7 @@
 
 The material has the layout of the data folder, so the same readers read it. Only what may train is taken: nothing of
 `dev`, no test split, no policy that is held out as unseen, no intent or text that the holdout keeps for measuring,
-and only public sources whose licence is named in `LICENCES`. Every row carries its source and licence. The choice is
+and only public sources whose licence is confirmed (`PACKAGED`). Every row carries its source and licence. The choice is
 a function of the data alone: the same data give the same bytes.
 """
 
@@ -21,41 +21,21 @@ from typing import Any
 
 from unigurd_sdk.policy import Policy
 from unigurd_trainer.corpus import Corpus
+from unigurd_trainer.licences import Source, sources
 from unigurd_trainer.mixture import trainable_intents, trainable_pool, trainable_rows
 from unigurd_trainer.rows import Behaviour, ConditionedRow, IntentRow, PoolRow
 
 OUT = Path(__file__).resolve().parents[1] / "unigurd_trainer" / "sdg" / "material"
-OWN = "Apache-2.0"
-LICENCES: Mapping[str, tuple[str, str]] = {
-    "aart": ("CC-BY-4.0", "AART (Google Research)"),
-    "ailuminate_demo": ("CC-BY-4.0", "AILuminate demo prompts (MLCommons)"),
-    "banking77": ("CC-BY-4.0", "BANKING77 (PolyAI)"),
-    "catqa": ("Apache-2.0", "CategoricalHarmfulQA (Bhardwaj et al. 2024)"),
-    "chat/hhonline": ("MIT", "HH-RLHF, prompts only (Anthropic)"),
-    "chat/prism": ("CC-BY-4.0", "PRISM, human-written prompts only (Kirk et al. 2024)"),
-    "clinc150": ("CC-BY-3.0", "CLINC150 (Larson et al. 2019)"),
-    "convabuse": ("CC-BY-4.0", "ConvAbuse (Cercas Curry et al. 2021)"),
-    "deepset_prompt_injections": ("Apache-2.0", "prompt-injections (deepset)"),
-    "gpteacher": ("MIT", "GPTeacher"),
-    "hackaprompt_sample": ("MIT", "HackAPrompt, sample (Schulhoff et al. 2023)"),
-    "harmfulqa": ("Apache-2.0", "HarmfulQA (Bhardwaj and Poria 2023)"),
-    "hatemoji_build": ("CC-BY-4.0", "HatemojiBuild (Kirk et al. 2022)"),
-    "hwu64": ("CC-BY-4.0", "HWU64 (Liu et al. 2019)"),
-    "issuebench": ("CC-BY-4.0", "IssueBench (Röttger et al. 2025)"),
-    "jackhhao_jailbreak_full": ("Apache-2.0", "jailbreak-classification (Hao)"),
-    "jailbreakbench_artifacts": ("MIT", "JailbreakBench artifacts (Chao et al. 2024)"),
-    "nlupp": ("CC-BY-4.0", "NLU++ (PolyAI)"),
-    "oasst_eval_prompts": ("Apache-2.0", "OpenAssistant prompts"),
-    "self_instruct": ("Apache-2.0", "Self-Instruct (Wang et al. 2023)"),
-    "slurp": ("CC-BY-4.0", "SLURP, texts only (Bastianelli et al. 2020)"),
-    "snips": ("CC0-1.0", "SNIPS (Coucke et al. 2018)"),
-    "surge_toxicity": ("MIT", "Toxicity (Surge AI)"),
-    "tasktracker_injections": ("MIT", "TaskTracker (Microsoft)"),
-    "toxigen_agreed": ("MIT", "ToxiGen (Hartvigsen et al. 2022)"),
-    "ultrachat_prompts": ("MIT", "UltraChat, prompts only (Ding et al. 2023)"),
-    "verazuo_jailbreak_2023_12_25": ("MIT", "In-the-wild jailbreak prompts (Shen et al. 2024)"),
-}
-"""Source (for chat its category) -> licence and whom to attribute."""
+WRITTEN = sources()["sdg/safety"]  # what is known of any file of `sdg`
+OWN = WRITTEN.licence
+CHOSEN = (
+    "aart", "ailuminate_demo", "banking77", "catqa", "chat/hhonline", "chat/prism", "civil_toxic_spans", "clinc150",
+    "deepset_prompt_injections", "gpteacher", "hackaprompt_sample", "harmfulqa", "hatemoji_build", "hwu64",
+    "issuebench", "jackhhao_jailbreak_full", "jailbreakbench_artifacts", "nlupp", "oasst_eval_prompts",
+    "self_instruct", "slurp", "snips", "toxigen_agreed", "ultrachat_prompts", "verazuo_jailbreak_2023_12_25",
+)  # fmt: skip
+PACKAGED: Mapping[str, Source] = {name: sources()[name] for name in CHOSEN if sources()[name].licence}
+"""Public sources that are packaged (chat by its category): those whose licence could be confirmed."""
 
 INTENT_TEXTS, POOL_TEXTS, CHAT_TEXTS = 100, 2400, 6000
 LONGEST = 500
@@ -114,11 +94,11 @@ def _intents(rows: Iterable[IntentRow], cells: Iterable[Behaviour]) -> Iterator[
     keys = {cell.key for cell in cells}
     by_cell = defaultdict(list)
     for row in rows:
-        if row.key in keys and row.source in LICENCES and len(row.text) <= LONGEST:
+        if row.key in keys and row.source in PACKAGED and len(row.text) <= LONGEST:
             by_cell[row.key].append(row)
     for key in sorted(by_cell):
         for row in sorted(by_cell[key], key=lambda row: _order(row.text))[:INTENT_TEXTS]:
-            licence = LICENCES[row.source][0]
+            licence = PACKAGED[row.source].licence
             yield {"text": row.text, **key._asdict(), "split": "train", "lang": row.lang, "licence": licence}
 
 
@@ -127,16 +107,16 @@ def _pool(rows: Iterable[PoolRow]) -> Iterator[dict[str, Any]]:
     by_source: defaultdict[tuple[str, int], defaultdict[str, list[PoolRow]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         source = row.category if row.label is None else row.source
-        if source in LICENCES and len(row.text) <= LONGEST and row.lang == "en":
+        if source in PACKAGED and len(row.text) <= LONGEST and row.lang == "en":
             by_source[row.policy, -1 if row.label is None else row.label][source].append(row)
-    for (policy, label), sources in sorted(by_source.items()):
-        share = (POOL_TEXTS if policy else CHAT_TEXTS) // len(sources)
-        for source, found in sorted(sources.items()):
+    for (policy, label), texts in sorted(by_source.items()):
+        share = (POOL_TEXTS if policy else CHAT_TEXTS) // len(texts)
+        for source, found in sorted(texts.items()):
             for row in sorted(found, key=lambda row: _order(row.text))[:share]:
                 yield {
                     "text": row.text, "label": ("safe", "unsafe", "")[label], "policy": policy,
                     "category": row.category, "source": source, "split": "train", "lang": row.lang,
-                    "licence": LICENCES[source][0],
+                    "licence": PACKAGED[source].licence,
                 }  # fmt: skip
 
 
@@ -164,21 +144,28 @@ def _order(text: str) -> str:
     return hashlib.sha256(f"material:{text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
+NOTICE = f"""# Material of the offline generator
+
+Made by `trainer/runs/material.py`. Rows of `policies/` and `sdg/`, the wordings of behaviours and the skeletons belong
+to this project ({OWN}); they were written with a large language model. Every other row is a text of the public data set
+that it names, chosen and unchanged, under that data set's licence, which was read in its own repository or on its own
+page. The texts of MIT, Apache-2.0 and CDLA-Permissive-2.0 are in `../licence_texts`; those of the Creative Commons
+licences are at https://creativecommons.org/licenses/by/4.0/legalcode, https://creativecommons.org/licenses/by/3.0/legalcode
+and https://creativecommons.org/publicdomain/zero/1.0/legalcode.
+
+| source | rows | licence | name | attribution |
+| --- | ---: | --- | --- | --- |
+"""
+
+
 def _notice(counts: Mapping[str, int]) -> str:
-    lines = [
-        "# Material of the offline generator",
-        "",
-        "Made by `trainer/runs/material.py`. Rows of `policies/` and `sdg/`, the wordings of behaviours and the "
-        f"skeletons belong to this project ({OWN}); they were written with a large language model. Every other row "
-        "is a text of the public data set that it names, chosen and unchanged, under that data set's licence.",
-        "",
-        "| source | rows | licence | attribution |",
-        "|---|---|---|---|",
-    ]
-    for source, count in sorted(counts.items()):
-        licence, whom = LICENCES.get(source, (OWN, "this project"))
-        lines.append(f"| {source} | {count} | {licence} | {whom} |")
-    return "\n".join(lines) + "\n"
+    return NOTICE + "".join(_row(name, count, PACKAGED.get(name, WRITTEN)) for name, count in sorted(counts.items()))
+
+
+def _row(name: str, count: int, source: Source) -> str:
+    title = f"[{source.title}]({source.url})" if source.url else source.title
+    note = f"; {source.note}" if source.note else ""
+    return f"| {name} | {count} | {source.licence} | {title} | {source.by}{note} |\n"
 
 
 if __name__ == "__main__":

@@ -1,30 +1,78 @@
-"""Licences: which one each source of training text came under.
+"""Licences: where each source of training text is from, whose it is, and under which licence it came.
 
-The data folder states that everything outside ``dev/`` is under a permissive licence, without naming the
-licence of each source, so that is what is recorded; a row that states its own licence keeps it.
+The table is `sources.yaml`. A source that it does not list, or lists without a licence, counts as `UNCONFIRMED`: the
+data folder calls everything outside ``dev/`` permissive, but nobody has read that at the source.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import Any
 
-__all__ = ["PERMISSIVE", "UNSTATED", "licence_of", "sources_of"]
+import yaml
 
-PERMISSIVE = "permissive (see data card)"
+__all__ = ["UNCONFIRMED", "UNSTATED", "Source", "licence_of", "named_source", "sources", "sources_of"]
+
+UNCONFIRMED = "licence not confirmed"
 UNSTATED = "none stated"
 
-KNOWN: Mapping[str, str] = {}
-"""Source -> SPDX identifier, to be filled where a data card states one."""
+FORMER = "permissive (see data card)"
+"""What stands in manifests that were written before the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data set that texts were taken from.
+
+    Attributes:
+        title: Its name.
+        by: Whom to attribute it to.
+        url: Where it is.
+        licence: SPDX identifier; empty where it could not be confirmed.
+        note: What else a user of the texts should know.
+    """
+
+    title: str
+    by: str
+    url: str
+    licence: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        name = f"[{self.title}]({self.url})" if self.url else self.title
+        note = f" ({self.note})" if self.note else ""
+        return f"{name}, {self.licence or UNCONFIRMED}; {self.by}{note}"
+
+
+@cache
+def sources() -> Mapping[str, Source]:
+    """Return the table: name of the source, as rows state it -> what is known of it."""
+    text = resources.files("unigurd_trainer").joinpath("sources.yaml").read_text(encoding="utf-8")
+    return {name: Source(**fields) for name, fields in yaml.safe_load(text).items()}
 
 
 def licence_of(source: str, row: Mapping[str, Any] | None = None) -> str:
-    """Return the licence of a training row: its own statement, else that of its source, else `PERMISSIVE`."""
+    """Return the licence of a training row: its own statement, else that of its source, else `UNCONFIRMED`."""
     stated = (row or {}).get("licence") or (row or {}).get("license")
-    return str(stated) if stated else KNOWN.get(source, PERMISSIVE)
+    if stated:
+        return str(stated)
+    known = sources().get(source)
+    return (known.licence if known else "") or UNCONFIRMED
 
 
 def sources_of(rows: Iterable[Any]) -> dict[str, str]:
     """Return source -> licence, sorted, over anything with these two attributes (for a model card)."""
     found = {row.source: row.licence for row in rows}
     return dict(sorted(found.items()))
+
+
+def named_source(entry: str) -> str:
+    """Say in full what a manifest says of a source: ``name: licence``."""
+    name, _, licence = entry.partition(": ")
+    known = sources().get(name)
+    if known is not None and licence in ("", FORMER, UNCONFIRMED, known.licence):
+        return f"{name}: {known}"
+    return f"{name}: {UNCONFIRMED if licence in ('', FORMER) else licence}"

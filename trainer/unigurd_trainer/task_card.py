@@ -8,6 +8,7 @@ from typing import Any
 
 from unigurd_sdk.checkpoint import Checkpoint
 from unigurd_sdk.policy import Policy
+from unigurd_trainer.licences import named_source
 from unigurd_trainer.measure.card import training
 
 __all__ = ["write_task_card"]
@@ -56,7 +57,7 @@ def write_task_card(folder: Path, policy: Policy, result: Mapping[str, Any]) -> 
         description=policy.description,
         lines=_behaviours("Allowed", policy.allowed) + _behaviours("Disallowed", policy.disallowed),
         rows="".join(_row(when, result[when]) for when in ("before", "after")),
-        sources="".join(f"- {source}\n" for source in manifest.sources),
+        sources="".join(f"- {named_source(source)}\n" for source in manifest.sources),
         training=training(manifest),
         mode=result["recipe"]["mode"],
         epochs=result["recipe"]["epochs"],

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from unigurd_trainer.errors import DataError
+from unigurd_trainer.licences import Source, sources
 from unigurd_trainer.sdg.packaged import Material, bundled
 
 FOLDER = Path(str(files("unigurd_trainer.sdg"))) / "material"
@@ -39,7 +40,7 @@ def made(script, tiny_data, tmp_path_factory):
     from unigurd_trainer.corpus import Corpus
 
     out = tmp_path_factory.mktemp("made")
-    script.LICENCES = {**script.LICENCES, "toy": ("MIT", "nobody")}
+    script.PACKAGED = {**script.PACKAGED, "toy": Source("Toy", "nobody", "", "MIT")}
     script.write(Corpus.read(tiny_data), out)
     return out
 
@@ -49,6 +50,15 @@ def test_every_row_has_a_source_and_a_licence_that_the_notice_names():
     seen = {(row["source"], row["licence"]) for row in texts(FOLDER)}
     assert len(seen) > 20
     assert all(f"| {source} |" in notice and f"| {licence} |" in notice for source, licence in seen)
+
+
+def test_every_packaged_source_is_licensed_attributed_and_found():
+    notice = (FOLDER / "NOTICE.md").read_text(encoding="utf-8")
+    texts_of = {path.stem for path in (FOLDER.parent / "licence_texts").iterdir()}
+    for name in {row["source"] for row in texts(FOLDER)} - {"sdg"}:
+        source = sources()[name]
+        assert source.licence in texts_of or source.licence.startswith("CC"), name
+        assert source.by in notice and (name.startswith("sdg/") or f"({source.url})" in notice), name
 
 
 def test_it_is_small_and_holds_no_row_that_measures():
@@ -92,7 +102,7 @@ def test_the_same_data_give_the_same_material(script, made, tiny_data, tmp_path)
 def test_a_source_without_a_named_licence_does_not_ship(script, tiny_data, tmp_path, monkeypatch):
     from unigurd_trainer.corpus import Corpus
 
-    monkeypatch.setattr(script, "LICENCES", {"clinc150": ("CC-BY-3.0", "somebody")})
+    monkeypatch.setattr(script, "PACKAGED", {"clinc150": sources()["clinc150"]})
     script.write(Corpus.read(tiny_data), tmp_path)
     assert Material.read(tmp_path).pool == ()
 
