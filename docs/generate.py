@@ -68,6 +68,18 @@ def benchmark(name: str) -> str:
     return f"{table}\n\n{measured['title']}; {facts}.\n"
 
 
+def hub_sets() -> str:
+    """List the data sets of the Hub that `unigurd-train evaluate --hub` knows."""
+    from unigurd_trainer.measure.hub.catalogue import CATALOGUE
+
+    lines = ["| name | policy | unsafe and safe | remarks |", "| --- | --- | --- | --- |"]
+    for spec in CATALOGUE:
+        remarks = [words for words, holds in (("paper", spec.paper), ("gated", spec.gated)) if holds]
+        remarks += [f"{kind}: `{source}`" for source, kind in spec.relatives.items()]
+        lines.append(f"| `{spec.name}` | `{spec.policy}` | {spec.label.words} | {', '.join(remarks)} |")
+    return "\n".join(lines) + "\n"
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "bench-fusion": partial(benchmark, "fusion"),
     "bench-latency": partial(benchmark, "latency"),
@@ -75,6 +87,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "bench-precision": partial(benchmark, "precision"),
     "bench-precision-latency": partial(benchmark, "precision-latency"),
     "cli": cli_reference,
+    "hub-sets": hub_sets,
     "policies": policy_table,
     "results": results_table,
     "results-summary": results_summary,

@@ -28,7 +28,7 @@ from unigurd_trainer.measure.row_sets import read_policies_from, row_sets
 from unigurd_trainer.measure.score import score
 from unigurd_trainer.measure.selection import Selection
 from unigurd_trainer.measure.sets import EvaluationSet, calibration_sets
-from unigurd_trainer.measure.tables import markdown
+from unigurd_trainer.measure.tables import markdown, parts_markdown
 from unigurd_trainer.measure.thresholds import OWN, Decision, Rule, settle
 from unigurd_trainer.sdg.shards import make_folder, replace_file
 
@@ -82,7 +82,8 @@ def run(
     Args:
         system: A checkpoint, as for `Guard.from_pretrained`; or a file of predictions, or a folder of such files.
         selection: What to measure on.
-        out: File for the results as JSON; the tables go beside it as Markdown. None writes nothing.
+        out: File for the results as JSON. Beside it go the tables (``.md``) and those of languages and categories
+            (``.parts.md``). None writes nothing.
         options: How to measure.
         prepared: Told once how many rows will be judged.
         observe: Told of progress.
@@ -183,3 +184,7 @@ def _write(results: Results, out: Path) -> None:
     plain = json.dumps(results.to_dict(), indent=1, ensure_ascii=False)
     replace_file(out, f"{plain}\n".encode())
     replace_file(out.with_suffix(".md"), markdown(results).encode())
+    parts = out.with_suffix(".parts.md")
+    parts.unlink(missing_ok=True)
+    if tables := parts_markdown(results):
+        replace_file(parts, tables.encode())

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from unigurd_trainer.measure.resample import Interval
 
-__all__ = ["COLUMNS", "cells", "markdown", "terminal"]
+__all__ = ["COLUMNS", "cells", "markdown", "parts_markdown", "terminal"]
 
 COLUMNS = ("set", "rows", "unsafe", "F1", "prec.", "recall", "FPR", "AUC", "policy AUC", "AUPRC", "R@1%FPR", "ECE")
 """Headings; "policy AUC" is the mean over policies, "R@1%FPR" the recall where 1 % of the safe texts are flagged."""
@@ -53,6 +53,20 @@ def markdown(results: Results) -> str:
     for title, heading, rows in (_intervals(results), _differences(results), _invalid(results), _latency(results)):
         parts += [f"{title}\n\n{_table(heading, rows)}\n"] if rows else []
     return "\n".join(parts)
+
+
+def parts_markdown(results: Results) -> str:
+    """Return a table of languages and one of categories; empty where no set has several with enough rows."""
+    shown = []
+    for kind in ("languages", "categories"):
+        rows = [
+            (each.name, part, str(it.rows), str(it.unsafe), *map(_share, (it.f1, it.recall, it.fpr, it.auc)))
+            for each in results.sets
+            for part, it in getattr(each, kind).items()
+        ]
+        heading = ("set", kind, "rows", "unsafe", "F1", "recall", "FPR", "AUC")
+        shown += [_table(heading, rows)] if rows else []
+    return "\n\n".join((*shown, f"{caption(results)}\n")) if shown else ""
 
 
 def terminal(results: Results, width: int = 80) -> Table:
