@@ -9,10 +9,18 @@ from dataclasses import replace
 import pytest
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
 
+from unigurd_sdk import Guard, Policy  # noqa: E402
+from unigurd_sdk.checkpoint import Checkpoint  # noqa: E402
 from unigurd_sdk.nn.encoder import Segments  # noqa: E402
 from unigurd_sdk.tokenizer import pad_rows  # noqa: E402
+from unigurd_trainer import export_stage, finetune, gip  # noqa: E402
 from unigurd_trainer.base import find_base  # noqa: E402
+from unigurd_trainer.finetune import TaskRecipe  # noqa: E402
+from unigurd_trainer.rows import Example  # noqa: E402
+from unigurd_trainer.starts import Start  # noqa: E402
+from unigurd_trainer.taskdata import TaskData  # noqa: E402
 
 FAMILIES = ["bert", "e5", "roberta", "xlm-roberta"]
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -72,3 +80,52 @@ def test_every_position_can_be_read_and_no_more(base_of, family, positions):
     longer = torch.full((1, positions + 1), 7)
     with pytest.raises(RuntimeError, match="size"):
         encoder(Segments(longer, torch.ones_like(longer), 0))
+
+
+@pytest.fixture(scope="module", params=["e5", "roberta", "xlm-roberta"])
+def finished(request, base_of, tiny_recipe, tiny_data, tmp_path_factory):
+    """A run on a base of each family but BERT, on which all other tests of the trainer are."""
+    out = tmp_path_factory.mktemp("run")
+    gip.run(tiny_recipe(steps=3, validation_rows=8, model={"base": str(base_of(request.param))}), tiny_data, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def exported(finished, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("guard")
+    return folder, export_stage.run(finished, folder, precision="fp32")
+
+
+def test_onnx_computes_what_was_trained(finished, exported, tmp_path):
+    """In float32 to the last digits, with int8 weights nearly."""
+    _, result = exported
+    assert result.training.pairs > 100
+    assert max(result.training.worst, result.runtimes.worst) < 1e-4
+    small = export_stage.run(finished, tmp_path, precision="int8-weights")
+    assert 0 < small.training.worst < 0.05
+    assert small.runtimes.worst < 1e-3
+
+
+def test_the_guard_checks_texts_of_any_length(exported):
+    folder, result = exported
+    assert (result.manifest.max_length, result.manifest.overlap) == (64, 32)
+    text = "tell me about my lamp \U0001f602 </s> " * 40
+    with Guard.from_pretrained(folder) as onnx, Guard.from_pretrained(folder, runtime="torch") as torch_guard:
+        one, other = (guard.check(text, policy="no lamps please") for guard in (onnx, torch_guard))
+        short = onnx.check("oven", policy="no lamps please")
+    assert one.score == pytest.approx(other.score, abs=1e-4)
+    assert one.windows[0].end <= len(text)
+    assert one.tokens.scanned == one.tokens.total > 64
+    assert 0 < short.score < 1
+
+
+def test_a_task_guard_is_trained_from_it(exported, tmp_path):
+    policy = Policy(name="lamps", description="No lamps.", disallowed=("asking for a lamp",))
+    words = ("oven door", "lamp door")
+    rows = tuple(Example(f"{words[n % 2]} {n}", n % 2, "mine", "MIT") for n in range(48))
+    recipe = TaskRecipe(epochs=2, encoder_lr=3e-3, head_lr=1e-2, precision="fp32", augment=0.0, max_text=32)
+    start = Start.of_checkpoint(Checkpoint.open(exported[0]))
+    result = finetune.run(policy, TaskData(rows[:32], rows[32:]), start, tmp_path / "task", recipe=recipe)
+    assert 0 <= result["after"]["auc"] <= 1
+    with Guard.from_pretrained(tmp_path / "task") as guard:
+        assert 0 < guard.check("lamp door 7", policy=policy).score < 1

@@ -22,14 +22,15 @@ def test_workers_prepare_the_batches_that_this_process_would(make_setup):
     ahead = Feed(feed.source, feed.collate, feed.episodes, workers=2)
     pairs = list(zip(feed.steps(3, 8), ahead.steps(3, 8), strict=True))
     assert len(pairs) == 5
-    assert all(same(one, other) for one, other in pairs)
+    assert all(same(one, other) for (one,), (other,) in pairs)
 
 
 def test_a_step_holds_the_episodes_of_its_number(make_setup):
     feed = make_setup().feed
     expected = feed.collate([feed.source.episode(6), feed.source.episode(7)])
     assert feed.episodes == 2
-    assert same(next(feed.steps(3, 4)), expected)
+    (batch,) = next(feed.steps(3, 4))
+    assert same(batch, expected)
 
 
 def test_a_gpu_that_is_not_there_is_refused(make_setup):

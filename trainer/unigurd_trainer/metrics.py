@@ -130,11 +130,12 @@ def recall_at_fpr(labels: Labels, scores: Scores, most: float = LOW_FPR) -> floa
 def threshold_at_fpr(safe: Scores, most: float = LOW_FPR) -> float:
     """Return the lowest threshold that flags at most a share `most` of safe texts with these scores [N >= 1].
 
-    It lies just above the first score that may not be flagged, so that it says nothing about scores in between.
+    It lies just above the first score that may not be flagged, so that it says nothing about scores in between; where
+    all may be flagged, it is minus infinity.
     """
     ranked = np.sort(safe)[::-1]
     allowed = math.floor(most * len(ranked) + 1e-9)
-    return float(np.nextafter(ranked[allowed], np.inf)) if allowed < len(ranked) else 0.0
+    return float(np.nextafter(ranked[allowed], np.inf)) if allowed < len(ranked) else -math.inf
 
 
 def calibration_error(labels: Labels, scores: Scores, bins: int = 15) -> float:

@@ -6,9 +6,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from unigurd_trainer.losses.alice import alice, radius  # noqa: E402
+from unigurd_trainer.losses.alice import CleanPass, alice, radius  # noqa: E402
 from unigurd_trainer.losses.bernoulli import bernoulli_kl, cross_entropy, symmetric_kl  # noqa: E402
 from unigurd_trainer.losses.perturbation import Ball, Released, ascend  # noqa: E402
+from unigurd_trainer.recipe import PerturbationRecipe  # noqa: E402
 
 DIFFERENCE = torch.tensor([-1.0, 1.0, 2.0], dtype=torch.float64)  # second row minus first of W = [[1,0,-1],[0,1,1]]
 HIDDEN = torch.tensor([[0.5, -0.2, 0.1]], dtype=torch.float64)
@@ -243,12 +244,14 @@ def test_a_tiny_gradient_still_has_a_direction(norm):
 # Alice on the small model.
 
 
-def run(tail, states, **options):
-    generator = torch.Generator().manual_seed(5)
-    settings = {"rule": Ball(0.05), "generator": generator, **options}
-    pos = settings.pop("pos", 1.0)
-    clean = tail(states[None])[0]
-    return alice(tail, states, MASK, clean, lambda z: cross_entropy(z, LABELS, pos), **settings)
+def gold_of(logits):
+    return cross_entropy(logits, LABELS)
+
+
+def run(tail, states, clean=None, **options):
+    """Both terms, with the radius .05 unless the options say otherwise."""
+    done = CleanPass(states, MASK, tail(states[None])[0] if clean is None else clean, tail, gold_of)
+    return alice(done, PerturbationRecipe(**{"eps": 0.05, **options}), torch.Generator().manual_seed(5))
 
 
 def test_the_label_term_is_at_least_the_clean_loss_and_the_virtual_term_at_least_zero(tail, states):
@@ -267,6 +270,7 @@ def test_a_constant_model_has_no_virtual_loss_and_skips_both_ascents(states, div
 def test_terms_are_those_of_a_plain_reference(tail, states):
     """Each term alone, by autograd, as one would write it down first."""
     found = run(tail, states)
+    assert run(tail, states, virtual=0.5).virtual == found.virtual  # the weight is the caller's
     generator = torch.Generator().manual_seed(5)
     noise = torch.randn(states.shape, generator=generator, dtype=torch.float64)
     start = 1e-3 * noise / noise.norm(dim=-1, keepdim=True) * MASK[:, None]
@@ -285,7 +289,7 @@ def test_terms_are_those_of_a_plain_reference(tail, states):
 
 @pytest.mark.parametrize(
     ("options", "has"),
-    [({"label": "off"}, (0, 1)), ({"virtual": False}, (1, 0)), ({"label": "clean"}, (1, 1)), ({}, (1, 1))],
+    [({"label": "off"}, (0, 1)), ({"virtual": 0.0}, (1, 0)), ({"label": "clean"}, (1, 1)), ({}, (1, 1))],
 )
 def test_terms_can_be_left_out_and_the_others_stay(tail, states, options, has):
     full, found = run(tail, states), run(tail, states, **options)
@@ -296,18 +300,14 @@ def test_terms_can_be_left_out_and_the_others_stay(tail, states, options, has):
 
 def test_a_clean_label_without_a_virtual_term_perturbs_nothing(states):
     clean = torch.zeros(TEXTS, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(5)
-    found = alice(
-        lambda h: pytest.fail("no pass is needed"), states, MASK, clean, lambda z: cross_entropy(z, LABELS),
-        rule=Ball(0.05), generator=generator, label="clean", virtual=False,
-    )  # fmt: skip
+    found = run(lambda h: pytest.fail("no pass is needed"), states, clean, label="clean", virtual=0.0)
     assert found.label.item() == pytest.approx(0.69314718)
 
 
 @pytest.mark.parametrize(("divergence", "size"), [("symmetric", 2.0), ("one-sided", 1.0)])
 def test_the_one_sided_divergence_is_about_half_of_the_symmetric_one(tail, states, divergence, size):
-    base = run(tail, states, rule=Ball(1e-3), divergence="one-sided").virtual
-    found = run(tail, states, rule=Ball(1e-3), divergence=divergence).virtual
+    base = run(tail, states, eps=1e-3, divergence="one-sided").virtual
+    found = run(tail, states, eps=1e-3, divergence=divergence).virtual
     assert (found / base).item() == pytest.approx(size, rel=1e-2)
 
 
@@ -315,16 +315,61 @@ def test_the_one_sided_divergence_is_about_half_of_the_symmetric_one(tail, state
 def test_gradients_flow_through_the_states_and_the_clean_logits(tail, states, divergence):
     hidden = states.clone().requires_grad_()
     clean = tail(states[None])[0].detach().requires_grad_()
-    found = alice(
-        tail, hidden, MASK, clean, lambda z: cross_entropy(z, LABELS),
-        rule=Ball(0.05), generator=torch.Generator().manual_seed(5), divergence=divergence,
-    )  # fmt: skip
+    found = run(tail, hidden, clean, divergence=divergence)
     found.virtual.backward(retain_graph=True)
     assert clean.grad.abs().sum() > 0
     assert hidden.grad.abs().sum() > 0
     before = clean.grad.clone()
     found.label.backward()
     assert torch.equal(clean.grad, before)
+
+
+def test_a_shared_perturbation_is_the_label_terms_and_costs_one_ascent(tail, states):
+    seen = []
+
+    def counting(hidden):
+        seen.append(len(hidden))
+        return tail(hidden)
+
+    apart = run(counting, states)
+    assert seen == [1, 1, 2]  # clean, ascent, both perturbed
+    seen.clear()
+    found = run(counting, states, shared=True)
+    assert seen == [1, 1, 1]
+    assert found.label == apart.label
+    assert 0 < found.virtual
+
+
+def test_for_one_text_the_two_perturbations_differ_by_their_sign_only(states, noise):
+    """The claim on which `shared` rests: with one logit, both gradients are multiples of dz/dh."""
+    weight = torch.randn(TOKENS * SIZE, dtype=torch.float64, generator=torch.Generator().manual_seed(8))
+
+    def one(hidden):
+        return (hidden.flatten(1) @ weight).tanh()[:, None]
+
+    fixed = one(states[None])[0]
+    losses = [lambda z: cross_entropy(z, torch.ones(1)), lambda z: bernoulli_kl(fixed, z)]
+    label, virtual = ascend(one, states, MASK, losses, noise, Ball(0.01, xi=1e-6)).delta
+    assert min((label - virtual).abs().max(), (label + virtual).abs().max()) < 1e-4
+
+
+def test_under_autocast_the_search_is_in_float32(states):
+    """In bfloat16 the start would vanish in h + d: then no divergence has a gradient."""
+    model = torch.nn.Linear(TOKENS * SIZE, TEXTS)
+    kinds = []
+
+    def layers(hidden):
+        logits = model(hidden.flatten(1))
+        kinds.append(logits.dtype)
+        return logits
+
+    hidden = 10 * states.float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = run(layers, hidden)
+    full, half = torch.float32, torch.bfloat16
+    assert kinds == [half, full, full, half]  # the clean pass; clean and ascent of the search; both terms
+    assert found.skipped == 0
+    assert found.virtual > 0
 
 
 def test_the_radius_follows_the_size_of_the_real_tokens():

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from unigurd_sdk.errors import ConfigError
 from unigurd_sdk.guard import Guard
 from unigurd_sdk.policy import Policy
 from unigurd_trainer.errors import DataError
@@ -126,6 +127,11 @@ def test_rows_without_a_prediction_are_refused_and_counted_or_wrong(chosen):
         PredictionJudge(found).judge(chosen)
     judged = PredictionJudge(found, "wrong").judge(chosen)
     assert judged.invalid.sum() == 4 and judged.measure().fpr == 1.0
+
+
+def test_predictions_are_not_kept_again(tmp_path):
+    with pytest.raises(ConfigError, match="--keep"), opened("answers.jsonl", keep=tmp_path / "kept.jsonl"):
+        pass
 
 
 def test_predictions_say_who_they_are():

@@ -31,7 +31,7 @@ def test_a_file_is_a_set_of_its_name_unless_rows_name_sources(tmp_path):
     mine, other = row_sets([path])
     assert (mine.name, mine.rows, other.name, other.rows) == ("mine", 2, "other", 1)
     assert mine.provenance.source == "mine.jsonl" and len(mine.provenance.revision) == 16
-    assert mine.provenance.benchmark
+    assert mine.provenance.in_score
 
 
 def test_all_that_a_row_says_is_kept(tmp_path):

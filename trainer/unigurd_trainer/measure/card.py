@@ -56,7 +56,7 @@ def card(manifest: Manifest, table: str, measured: Mapping[str, Any]) -> str:
         USE.format(name=manifest.name),
         "## Results\n",
         "On rows that neither training nor calibration saw (calibration took the other half of `pool-dev` and "
-        f"`sdg-dev`); data {measured['data_hash']}. A dash is what a set with one class cannot show.\n",
+        f"`sdg-dev`); data {measured['data_hash'] or 'as named'}. A dash is what a set with one class cannot show.\n",
         table,
         "## Limits\n",
         LIMITS,

@@ -145,9 +145,15 @@ def _measured(models: Sequence[Model], chosen: EvaluationSet, how: Options, obse
     if how.latency and isinstance(first, GuardJudge):
         said[0] = replace(said[0], latency_ms=time_checks(first.guard, chosen, how.latency, how.seed))
     if how.plots is not None:
-        names = [judge.system.name for judge, _ in models]
-        plots.draw_set(chosen.name, list(zip(names, said, strict=True)), how.plots)
+        plots.draw_set(chosen.name, list(zip(_names(models), said, strict=True)), how.plots)
     return measure_set(chosen, first.system, said, how.resamples, how.seed)
+
+
+def _names(models: Sequence[Model]) -> list[str]:
+    """Return what tells the models apart in plots: their names, or their versions if these are the same."""
+    systems = [judge.system for judge, _ in models]
+    same = len({system.name for system in systems}) < len(systems)
+    return [f"{system.name}@{system.version}" if same else system.name for system in systems]
 
 
 def _results(models: Sequence[Model], selection: Selection, how: Options, measured: Sequence[Measured]) -> Results:

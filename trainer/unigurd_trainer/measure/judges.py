@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from unigurd_sdk.errors import ConfigError
 from unigurd_sdk.guard import Guard
 from unigurd_sdk.manifest import MANIFEST_NAME
 from unigurd_sdk.policy import Policy
@@ -154,8 +155,15 @@ def opened(
         threads: Threads of one operation of a checkpoint; None is one per core.
         keep: File of predictions for what a checkpoint says; an interrupted evaluation continues from it.
         missing: What rows without a prediction are.
+
+    Raises:
+        ModelError: The checkpoint cannot be used.
+        DataError: The predictions cannot be used, or what is kept is another model's.
+        ConfigError: Predictions are to be kept.
     """
     if are_predictions(system):
+        if keep is not None:
+            raise ConfigError("These are predictions already; what is kept (--keep) are a checkpoint's answers.")
         yield PredictionJudge(read_predictions(Path(system)), missing)
         return
     with Guard.from_pretrained(system, threads=threads) as guard:

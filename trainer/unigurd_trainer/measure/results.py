@@ -127,7 +127,7 @@ class Results:
         kind: ``checkpoint`` or ``predictions``.
         rule: How verdicts were made: a settled threshold rule as plain values.
         settings: What predictions record of their model.
-        score: The mean over the data sets that are benchmarks.
+        score: The mean over the data sets that count in it.
         against: Name and version of the rival.
         resamples, seed: Of the bootstrap.
     """

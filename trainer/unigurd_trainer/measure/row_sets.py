@@ -108,5 +108,5 @@ def _provenance(files: Mapping[str, str]) -> Provenance:
         revision=", ".join(files.values()),
         split="the file",
         mapping="label",
-        benchmark=True,
+        in_score=True,
     )

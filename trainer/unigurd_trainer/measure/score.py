@@ -14,11 +14,11 @@ __all__ = ["score"]
 
 
 def score(measured: Sequence[Measured]) -> Score | None:
-    """Average the F1 of the benchmarks that have both classes, times 100; None for fewer than two.
+    """Average the F1 of the sets that count and have both classes, times 100; None for fewer than two.
 
     The data sets are independent, so the mean of their resampled values is the resampled mean.
     """
-    counted = [each for each in measured if each.chosen.provenance.benchmark and each.result.metrics.f1 is not None]
+    counted = [each for each in measured if each.chosen.provenance.in_score and each.result.metrics.f1 is not None]
     if len(counted) < 2:
         return None
     models = range(len(counted[0].samples))

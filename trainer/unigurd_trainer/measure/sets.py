@@ -56,7 +56,7 @@ class Provenance:
         mapping: How its labels became safe and unsafe.
         held_out: Whether it was kept out of training as a kind: policies, intents or domains that no row trains.
         relatives: Training sources that share texts or corpus with it -> ``train-split`` or ``related``.
-        benchmark: Whether it counts in the mean over data sets, the paper's "Score".
+        in_score: Whether it counts in the mean over data sets, the paper's "Score".
     """
 
     source: str = "data folder"
@@ -65,7 +65,7 @@ class Provenance:
     mapping: str = "label"
     held_out: bool = False
     relatives: Mapping[str, str] = field(default_factory=dict)
-    benchmark: bool = False
+    in_score: bool = False
 
 
 @dataclass(frozen=True, slots=True)

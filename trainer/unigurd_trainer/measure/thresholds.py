@@ -44,8 +44,8 @@ class Rule:
         if text == "checkpoint":
             return OWN
         found = _RULE.fullmatch(text)
-        value = float(found[2] or _USUAL[found[1]]) if found else -1.0
-        if found is None or not 0 <= value <= 1:
+        value = float(found[2] or _USUAL[found[1]]) if found else 1.0
+        if found is None or not value < 1:
             raise ConfigError(f"{text!r} is no threshold rule; write checkpoint, fixed, fixed=0.4, fpr or fpr=0.02.")
         return cls("fixed" if found[1] == "fixed" else "fpr", value)
 

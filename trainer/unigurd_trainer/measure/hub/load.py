@@ -59,7 +59,7 @@ def hub_set(spec: HubSpec, revision: str | None, policies: Mapping[str, Policy])
         split=f"{spec.config}, {spec.split}" if spec.config else spec.split,
         mapping=spec.label.words,
         relatives=spec.relatives,
-        benchmark=True,
+        in_score=True,
     )
     return EvaluationSet(spec.name, (Episode(policy, rows, "hub"),), provenance)
 
