@@ -66,14 +66,6 @@ def cache(tmp_path):
     return tmp_path / "cache"
 
 
-@pytest.fixture
-def unreachable(monkeypatch):
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
-        yield
-
-
 def test_a_pinned_download_gives_a_checkpoint_that_opens(fake, cache):
     folder = locate(REPO, FIRST, cache_dir=cache)
     assert Checkpoint.open(folder).manifest.name == "acme"

@@ -48,6 +48,12 @@ def test_a_file_and_a_folder_are_read_alike(tmp_path):
     assert one.rows["a"] == Prediction(id="a", score=0.5, flagged=False)
 
 
+def test_a_byte_order_mark_is_not_a_header(tmp_path):
+    path = write(tmp_path / "p.jsonl", HEADER, {"id": "a", "score": 1})
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_predictions(path).rows["a"].score == 1.0
+
+
 def test_verdicts_without_scores_are_predictions(tmp_path):
     path = write(tmp_path / "p.jsonl", HEADER, {"id": "a", "invalid": True}, {"id": "b", "flagged": True})
     assert not read_predictions(path).scored

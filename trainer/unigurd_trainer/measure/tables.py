@@ -23,6 +23,8 @@ NARROW = ("set", "rows", "F1", "recall", "FPR", "AUC", "R@1%FPR", "ECE")
 SURE = ("f1", "fpr", "auc", "auprc")
 """The measures whose intervals are shown; `COLUMNS` calls them by their capitals."""
 
+UNITS = {"row": "rows", "group": "groups", "policy": "policies"}
+
 WIDE = 120
 DASH = "–"
 
@@ -90,7 +92,7 @@ Part = tuple[str, Sequence[str], list[tuple[str, ...]]]
 
 def _intervals(results: Results) -> Part:
     rows = [
-        (each.name, f"{each.units} {each.unit}s", *(_range(each.intervals.get(name)) for name in SURE))
+        (each.name, f"{each.units} {UNITS[each.unit]}", *(_range(each.intervals.get(name)) for name in SURE))
         for each in results.sets
         if each.intervals
     ]

@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import json
-import socket
 from collections.abc import Callable
 from functools import partial
 
@@ -167,11 +166,3 @@ def serve(fake_hub, monkeypatch):
     yield start
     for server in open_servers:
         server.__exit__(None, None, None)
-
-
-@pytest.fixture
-def unreachable(monkeypatch):
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
-        yield
