@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -82,28 +83,33 @@ def test_every_position_can_be_read_and_no_more(base_of, family, positions):
         encoder(Segments(longer, torch.ones_like(longer), 0))
 
 
-@pytest.fixture(scope="module", params=["e5", "roberta", "xlm-roberta"])
-def finished(request, base_of, tiny_recipe, tiny_data, tmp_path_factory):
-    """A run on a base of each family but BERT, on which all other tests of the trainer are."""
-    out = tmp_path_factory.mktemp("run")
-    gip.run(tiny_recipe(steps=3, validation_rows=8, model={"base": str(base_of(request.param))}), tiny_data, out)
-    return out
-
-
 @pytest.fixture(scope="module")
-def exported(finished, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("guard")
-    return folder, export_stage.run(finished, folder, precision="fp32")
+def exported_of(base_of, tiny_recipe, tiny_data, tmp_path_factory):
+    """A checkpoint folder with int8 weights of a run on a base of the family, and how far it differs; made once."""
+    made: dict[str, Any] = {}
+
+    def make(family):
+        if family not in made:
+            run, folder = (tmp_path_factory.mktemp(f"{family}-{name}") for name in ("run", "guard"))
+            recipe = tiny_recipe(steps=3, validation_rows=8, model={"base": str(base_of(family))})
+            gip.run(recipe, tiny_data, run)
+            made[family] = folder, export_stage.run(run, folder)
+        return made[family]
+
+    return make
 
 
-def test_onnx_computes_what_was_trained(finished, exported, tmp_path):
-    """In float32 to the last digits, with int8 weights nearly."""
+@pytest.fixture(params=["roberta", "xlm-roberta"])
+def exported(request, exported_of):
+    """BERT is the base of all other tests of the trainer."""
+    return exported_of(request.param)
+
+
+def test_onnx_computes_what_torch_does_and_nearly_what_was_trained(exported):
     _, result = exported
-    assert result.training.pairs > 100
-    assert max(result.training.worst, result.runtimes.worst) < 1e-4
-    small = export_stage.run(finished, tmp_path, precision="int8-weights")
-    assert 0 < small.training.worst < 0.05
-    assert small.runtimes.worst < 1e-3
+    assert result.runtimes.pairs > 100
+    assert result.runtimes.worst < 1e-4
+    assert 0 < result.training.worst < 0.05
 
 
 def test_the_guard_checks_texts_of_any_length(exported):
@@ -119,12 +125,12 @@ def test_the_guard_checks_texts_of_any_length(exported):
     assert 0 < short.score < 1
 
 
-def test_a_task_guard_is_trained_from_it(exported, tmp_path):
+def test_a_task_guard_is_trained_from_it(exported_of, tmp_path):
     policy = Policy(name="lamps", description="No lamps.", disallowed=("asking for a lamp",))
     words = ("oven door", "lamp door")
     rows = tuple(Example(f"{words[n % 2]} {n}", n % 2, "mine", "MIT") for n in range(48))
     recipe = TaskRecipe(epochs=2, encoder_lr=3e-3, head_lr=1e-2, precision="fp32", augment=0.0, max_text=32)
-    start = Start.of_checkpoint(Checkpoint.open(exported[0]))
+    start = Start.of_checkpoint(Checkpoint.open(exported_of("xlm-roberta")[0]))
     result = finetune.run(policy, TaskData(rows[:32], rows[32:]), start, tmp_path / "task", recipe=recipe)
     assert 0 <= result["after"]["auc"] <= 1
     with Guard.from_pretrained(tmp_path / "task") as guard:
