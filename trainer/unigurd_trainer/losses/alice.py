@@ -8,84 +8,105 @@ With f the rest of the model from a layer on, h the hidden states that enter it 
 ALICE, https://arxiv.org/abs/2005.08156, perturbs the embeddings; ALICE++, https://aclanthology.org/2021.paclic-1.35,
 a layer drawn at random for each step, the same for both terms.
 
-Exact sharing: both terms start from one random point, so the first step of both ascents is one forward pass (with a
-backward pass each), and their perturbed states go through f as one batch. The clean pass is the caller's own.
+Shared exactly: the clean pass is the classification's own; both terms start from one random point, so that the first
+step of both ascents is one forward pass (with a backward pass each); and the perturbed states of both go through f as
+one batch. The ascent is in float32, also under autocast, where its short start would be rounded away; it then needs
+clean logits in float32 of its own.
+
+With `shared` the virtual term is taken at the label term's perturbation, for little more than half of the passes. With
+one logit z a text, the gradients of both terms are multiples of dz/dh. So for the tokens of texts the two perturbations
+are the same but for a sign, which does not change the divergence to second order; only the weights with which texts
+move a policy line that they have in common differ.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from unigurd_trainer.losses.bernoulli import bernoulli_kl, symmetric_kl
-from unigurd_trainer.losses.perturbation import Found, Norm, Rule, Tail, ascend
+from unigurd_trainer.losses.perturbation import Ball, Found, Norm, Released, Rule, Tail, ascend
+from unigurd_trainer.recipe import PerturbationRecipe
 
-__all__ = ["Alice", "alice", "radius"]
+__all__ = ["Alice", "CleanPass", "alice", "radius"]
+
+Loss = Callable[[Tensor], Tensor]
+"""Logits [N] to losses [N]."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanPass:
+    """A pass without perturbation, and what can be done from the layer on.
+
+    Attributes:
+        hidden: Hidden states [M, D] that enter the layer.
+        mask: [M], 0 for padding.
+        logits: [N], one a text.
+        tail: The rest of the model.
+        gold: Cross-entropy [N] of logits [N] with the labels.
+    """
+
+    hidden: Tensor
+    mask: Tensor
+    logits: Tensor
+    tail: Tail
+    gold: Loss
 
 
 @dataclass(frozen=True, slots=True)
 class Alice:
-    """Mean label and virtual loss over the texts (scalars that descend), and the count of terms that were skipped."""
+    """Mean label and virtual loss over the texts (scalars that descend), and the count of ascents that were skipped."""
 
     label: Tensor
     virtual: Tensor
     skipped: Tensor
 
 
-def alice(
-    tail: Tail,
-    hidden: Tensor,
-    mask: Tensor,
-    clean: Tensor,
-    gold: Callable[[Tensor], Tensor],
-    *,
-    rule: Rule,
-    generator: torch.Generator,
-    label: Literal["adversarial", "clean", "off"] = "adversarial",
-    virtual: bool = True,
-    divergence: Literal["symmetric", "one-sided"] = "symmetric",
-    steps: int = 1,
-) -> Alice:
-    """Compute both terms for hidden states [M, D] (`mask` [M] is 0 for padding) and their clean logits [N].
+def alice(clean: CleanPass, spec: PerturbationRecipe, generator: torch.Generator) -> Alice:
+    """Compute both terms.
 
-    `gold` gives the cross-entropy [N] of logits [N] with the labels. Gradients flow into `hidden` and into what `tail`
-    uses, and through the clean logits where the divergence says so. A term whose gradient is zero or not finite counts
-    0, and is skipped.
+    Gradients flow into the hidden states and into what the tail uses, and through the clean logits where the divergence
+    says so. A term whose ascent has a gradient that is zero or not finite counts 0, and is skipped.
     """
-    fixed, zero = clean.detach(), clean.new_zeros(())
-    distance = symmetric_kl if divergence == "symmetric" else bernoulli_kl
-    terms: dict[str, _Term] = {}
-    if label == "adversarial":
-        terms["label"] = _Term(gold, gold)
-    if virtual:
-        terms["virtual"] = _Term(lambda logits: bernoulli_kl(fixed, logits), lambda logits: distance(clean, logits))
-    noise = torch.randn(hidden.shape, generator=generator, device=hidden.device, dtype=hidden.dtype)
-    found = ascend(tail, hidden, mask, [term.ascent for term in terms.values()], noise, rule, steps)
-    losses = dict(zip(terms, _at_worst(tail, hidden, list(terms.values()), found), strict=True))
-    if label == "clean":
-        losses["label"] = gold(clean).mean().to(zero.dtype)
-    return Alice(losses.get("label", zero), losses.get("virtual", zero), (~found.usable).sum())
+    zero, distance = clean.logits.new_zeros(()), symmetric_kl if spec.divergence == "symmetric" else bernoulli_kl
+    wanted = {"label": spec.label == "adversarial", "virtual": spec.virtual > 0}
+    names = [name for name, on in wanted.items() if on]
+    losses, skipped = {"label": zero, "virtual": zero}, zero
+    if names:
+        found = _search(clean, spec, names[:1] if spec.shared else names, generator)
+        descents: dict[str, Loss] = {"label": clean.gold, "virtual": lambda logits: distance(clean.logits, logits)}
+        logits = clean.tail(clean.hidden + found.delta).expand(len(names), -1)
+        for name, row, usable in zip(names, logits, found.usable.expand(len(names)), strict=True):
+            losses[name] = descents[name](row).mean().to(zero.dtype) * usable
+        skipped = (~found.usable).sum()
+    if spec.label == "clean":
+        losses["label"] = clean.gold(clean.logits).mean().to(zero.dtype)
+    return Alice(losses["label"], losses["virtual"], skipped)
 
 
-@dataclass(frozen=True, slots=True)
-class _Term:
-    """What a term climbs to find its perturbation, and what it descends there; both of logits [N] to losses [N]."""
+def _search(clean: CleanPass, spec: PerturbationRecipe, names: Sequence[str], generator: torch.Generator) -> Found:
+    """Find the perturbation of each of the terms, in float32 at least."""
+    device = clean.hidden.device
+    rounded = torch.is_autocast_enabled(device.type)
+    with torch.autocast(device.type, enabled=False):
+        hidden, fixed = clean.hidden.detach(), clean.logits.detach()
+        hidden = hidden if hidden.dtype == torch.float64 else hidden.float()
+        if rounded and "virtual" in names:
+            with torch.no_grad():
+                fixed = clean.tail(hidden[None])[0]
+        ascents: dict[str, Loss] = {"label": clean.gold, "virtual": lambda logits: bernoulli_kl(fixed, logits)}
+        noise = torch.randn(hidden.shape, generator=generator, device=device, dtype=hidden.dtype)
+        rule = _rule(spec, hidden, clean.mask)
+        return ascend(clean.tail, hidden, clean.mask, [ascents[name] for name in names], noise, rule, spec.ascent)
 
-    ascent: Callable[[Tensor], Tensor]
-    descent: Callable[[Tensor], Tensor]
 
-
-def _at_worst(tail: Tail, hidden: Tensor, terms: Sequence[_Term], found: Found) -> list[Tensor]:
-    """Mean loss of each term at its perturbation, in one pass; 0 for a term that is to be skipped."""
-    if not terms:
-        return []
-    logits = tail(hidden + found.delta)
-    means = [term.descent(row).mean().to(row.dtype) for term, row in zip(terms, logits, strict=True)]
-    return [mean * usable for mean, usable in zip(means, found.usable, strict=True)]
+def _rule(spec: PerturbationRecipe, hidden: Tensor, mask: Tensor) -> Rule:
+    if spec.mode == "released":
+        return Released()
+    return Ball(radius(hidden, mask, spec.eps_rel, spec.norm) if spec.eps is None else spec.eps, spec.norm, spec.xi)
 
 
 def radius(hidden: Tensor, mask: Tensor, share: float, norm: Norm) -> Tensor:

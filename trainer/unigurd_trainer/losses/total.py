@@ -1,8 +1,8 @@
 """The loss of a pretraining step: L = mlm * L_MLM + alice * L_Alice + classification * L_cls (paper, equation 1).
 
 Classification is the verdict and line loss of `objective`. With the other weights at 0 nothing else is computed, and
-the loss is that of `objective` to the bit. In steps with Alice, the model runs once up to the drawn layer and from
-there once more in float32: that pass is both the classification's and the clean side of the virtual term.
+the loss is that of `objective` to the bit. In steps with Alice, the pass of the classification is cut at the drawn
+layer and also serves as the clean side of the virtual term.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,13 +20,12 @@ from torch import Tensor
 from unigurd_sdk.nn.model import GuardModel
 from unigurd_trainer.batching import Batch
 from unigurd_trainer.errors import RecipeError, TrainerError
-from unigurd_trainer.losses.alice import Alice, alice, radius
+from unigurd_trainer.losses.alice import CleanPass, alice
 from unigurd_trainer.losses.bernoulli import cross_entropy
 from unigurd_trainer.losses.cuts import Cut, Outputs, cut
 from unigurd_trainer.losses.masked import masked_states
 from unigurd_trainer.losses.masking import generator_of, seed_of
 from unigurd_trainer.losses.mlm import MlmHead, mlm_loss
-from unigurd_trainer.losses.perturbation import Ball, Released, Rule
 from unigurd_trainer.objective import Losses, classification, objective
 from unigurd_trainer.recipe import GipRecipe, LossRecipe, PerturbationRecipe
 
@@ -66,14 +66,12 @@ def _with_alice(model: GuardModel, batch: Batch, recipe: GipRecipe, step: int) -
     loss = recipe.loss
     layer = random.Random(seed_of("layer", recipe.seed, step)).choice(layers_of(model, loss.perturbation))
     halves = cut(model, batch, layer)
-    with torch.autocast(halves.hidden.device.type, enabled=False):
-        hidden = halves.hidden.float()
-        outputs = halves.rest(hidden[None])
-        firsts = [(logits[0], None if weights is None else weights[0]) for logits, weights in outputs]
-        scored = [(bucket, *first) for bucket, first in zip(batch.texts, firsts, strict=True)]
-        losses = classification(scored, batch, **_classified(recipe))
-        generator = generator_of("perturbation", recipe.seed, step, device=hidden.device)
-        term = _alice(model, halves, hidden, _logits(outputs)[0], batch, loss, generator)
+    outputs = halves.rest(halves.hidden[None])
+    firsts = [(logits[0], None if weights is None else weights[0]) for logits, weights in outputs]
+    scored = [(bucket, *first) for bucket, first in zip(batch.texts, firsts, strict=True)]
+    losses = classification(scored, batch, **_classified(recipe))
+    generator = generator_of("perturbation", recipe.seed, step, device=halves.hidden.device)
+    term = alice(_clean_pass(model, halves, outputs, batch, loss), loss.perturbation, generator)
     weighted = term.label + loss.perturbation.virtual * term.virtual
     values = torch.stack((term.label, term.virtual, term.skipped.to(term.label.dtype))).detach().tolist()
     names = ("alice_label", "alice_virtual", "alice_skipped")
@@ -81,43 +79,17 @@ def _with_alice(model: GuardModel, batch: Batch, recipe: GipRecipe, step: int) -
     return replace(losses, total=total, others=dict(zip(names, values, strict=True)) | {"alice_layer": layer})
 
 
-def _alice(
-    model: GuardModel,
-    halves: Cut,
-    hidden: Tensor,
-    clean: Tensor,
-    batch: Batch,
-    loss: LossRecipe,
-    generator: torch.Generator,
-) -> Alice:
-    """Both terms on a cut batch; with `eval_in_vat`, the clean pass is run again without dropout."""
-    spec = loss.perturbation
-    labels = torch.cat([bucket.labels for bucket in batch.texts])
+def _clean_pass(model: GuardModel, halves: Cut, outputs: Outputs, batch: Batch, loss: LossRecipe) -> CleanPass:
+    """What was computed on a cut batch; with `eval_in_vat` its logits are computed again, without dropout."""
+    labels, switch = torch.cat([bucket.labels for bucket in batch.texts]), loss.perturbation.eval_in_vat
 
-    def tail(versions: Tensor) -> Tensor:
-        with _evaluating(model, spec.eval_in_vat):
-            return _logits(halves.rest(versions))
+    def tail(hidden: Tensor) -> Tensor:
+        with _evaluating(model, switch):
+            return _logits(halves.rest(hidden))
 
-    return alice(
-        tail,
-        hidden,
-        halves.mask,
-        tail(hidden[None])[0] if spec.eval_in_vat else clean,
-        lambda logits: cross_entropy(logits, labels, loss.pos_weight),
-        rule=_rule(spec, hidden, halves.mask),
-        generator=generator,
-        label=spec.label,
-        virtual=spec.virtual > 0,
-        divergence=spec.divergence,
-        steps=spec.ascent,
-    )
-
-
-def _rule(spec: PerturbationRecipe, hidden: Tensor, mask: Tensor) -> Rule:
-    if spec.mode == "released":
-        return Released()
-    size = radius(hidden, mask, spec.eps_rel, spec.norm) if spec.eps is None else spec.eps
-    return Ball(size, spec.norm, spec.xi)
+    logits = tail(halves.hidden[None])[0] if switch else _logits(outputs)[0]
+    gold = partial(cross_entropy, labels=labels, pos_weight=loss.pos_weight)
+    return CleanPass(halves.hidden, halves.mask, logits, tail, gold)
 
 
 def _logits(outputs: Outputs) -> Tensor:
