@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from unigurd_sdk.checkpoint import Checkpoint, write_manifest
 from unigurd_sdk.errors import ConfigError, MissingExtra
-from unigurd_trainer.errors import DataError, LeakageError
+from unigurd_trainer.errors import DataError
 from unigurd_trainer.measure import cli
 from unigurd_trainer.measure.evaluate import Options, run
 from unigurd_trainer.measure.predictions import Header, Prediction, PredictionWriter
@@ -138,9 +138,10 @@ def test_a_threshold_may_be_fixed_or_set_on_other_rows(graded_checkpoint, rows, 
     assert careful.rule["safe"] == 100 and "0.01 of 100 other safe rows" in careful.rule["words"]
 
 
-def test_rows_that_set_the_threshold_are_not_measured(graded_checkpoint, rows):
-    with pytest.raises(LeakageError, match="120 rows that set the threshold"):
+def test_rows_that_are_measured_set_no_threshold(graded_checkpoint, rows, tmp_path, caplog):
+    with pytest.raises(DataError, match="100 safe rows that are not measured, and there are 0"):
         evaluate(graded_checkpoint, rows, rule=Rule("fpr", 0.01), calibrate_on=[rows])
+    assert "120 rows that would set the threshold are measured" in caplog.text
     with pytest.raises(ConfigError, match="--calibrate-on or --data"):
         evaluate(graded_checkpoint, rows, rule=Rule("fpr", 0.01))
 

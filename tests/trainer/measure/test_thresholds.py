@@ -89,5 +89,5 @@ def test_it_takes_scores_and_enough_rows(make_judged):
         settle(Rule("fpr", 0.01), Said(silent), [SET])
     with pytest.raises(ConfigError, match="no scores"):
         settle(Rule("fixed", 0.5), Said(silent))(silent)
-    with pytest.raises(DataError, match="100 safe rows.* there are 99"):
+    with pytest.raises(DataError, match="100 safe rows.*there are 99"):
         settle(Rule("fpr", 0.01), Said(make_judged([0] * 99, np.zeros(99))), [SET])

@@ -7,8 +7,9 @@ answers in `of_set`, and how sure the numbers are in `resample`.
 from __future__ import annotations
 
 import json
+import logging
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,12 +18,11 @@ from pathlib import Path
 
 from unigurd_sdk.errors import ConfigError
 from unigurd_trainer.corpus import data_hash
-from unigurd_trainer.errors import LeakageError
 from unigurd_trainer.measure import plots
 from unigurd_trainer.measure.judges import GuardJudge, Judge, Missing, opened
 from unigurd_trainer.measure.latency import time_checks
 from unigurd_trainer.measure.of_set import Measured, measure_set
-from unigurd_trainer.measure.questions import questions
+from unigurd_trainer.measure.questions import asked, questions
 from unigurd_trainer.measure.results import Results
 from unigurd_trainer.measure.row_sets import read_policies_from, row_sets
 from unigurd_trainer.measure.score import score
@@ -30,9 +30,12 @@ from unigurd_trainer.measure.selection import Selection
 from unigurd_trainer.measure.sets import EvaluationSet, calibration_sets
 from unigurd_trainer.measure.tables import markdown, parts_markdown
 from unigurd_trainer.measure.thresholds import OWN, Decision, Rule, settle
+from unigurd_trainer.rows import Episode
 from unigurd_trainer.sdg.shards import make_folder, replace_file
 
 __all__ = ["Observe", "Options", "run"]
+
+log = logging.getLogger(__name__)
 
 Observe = Callable[[str, int], None]
 """Told of progress: the set's name and how many rows of it were judged since the last time."""
@@ -47,7 +50,7 @@ class Options:
     Attributes:
         rule: How verdicts are made.
         calibrate_on: Files of rows to set a false positive rate on; none is the half of the data folder for that.
-        against: A rival on the same rows: a checkpoint or predictions. Only differences from it are reported.
+        against: A rival on the same rows: a checkpoint or predictions.
         missing: What rows without a prediction are.
         latency: Time so many safe and so many unsafe texts of each set, one check at a time; for checkpoints.
         resamples, seed: Of the bootstrap.
@@ -92,16 +95,15 @@ def run(
         ModelError: The checkpoint cannot be used.
         DataError: Rows or predictions cannot be used; file and line are named.
         ConfigError: The selection or the options do not go together.
-        LeakageError: A row that sets the threshold is also measured.
         MissingExtra: Plots are asked for and matplotlib is not installed, or Parquet is read and pyarrow is not.
     """
     how = options or Options()
     if how.plots is not None:
         plots.required()
-    sets, others = selection.read(), _calibrating(selection, how)
-    _refuse_overlap(sets, others)
     with ExitStack() as stack:
         judges = _opened(stack, system, how)
+        sets = selection.read()
+        others = _unmeasured(_calibrating(selection, how), sets)
         prepared(len(judges) * sum(each.rows for each in (*sets, *others)))
         models = [(each, settle(how.rule, each, others, partial(observe, "threshold"))) for each in judges]
         measured = [_measured(models, each, how, observe) for each in sets]
@@ -132,10 +134,20 @@ def _calibrating(selection: Selection, how: Options) -> list[EvaluationSet]:
     return calibration_sets(selection.data, holdout_seed=selection.holdout_seed)
 
 
-def _refuse_overlap(sets: Sequence[EvaluationSet], others: Sequence[EvaluationSet]) -> None:
-    shared = {each.id for each in questions(sets)} & {each.id for each in questions(others)} if others else ()
-    if shared:
-        raise LeakageError(f"{len(shared)} rows that set the threshold are also measured; take them out of one side.")
+def _unmeasured(others: Sequence[EvaluationSet], sets: Sequence[EvaluationSet]) -> list[EvaluationSet]:
+    """Leave the rows that are measured out of those that set the threshold."""
+    if not others:
+        return []
+    measured = {each.id for each in questions(sets)}
+    kept = [replace(each, episodes=tuple(_without(episode, measured) for episode in each.episodes)) for each in others]
+    if left_out := sum(each.rows for each in others) - sum(each.rows for each in kept):
+        log.warning("%d rows that would set the threshold are measured, and are left out of that", left_out)
+    return kept
+
+
+def _without(episode: Episode, ids: Set[str]) -> Episode:
+    rows = zip(episode.examples, asked([episode]), strict=True)
+    return replace(episode, examples=tuple(row for row, each in rows if each.id not in ids))
 
 
 def _measured(models: Sequence[Model], chosen: EvaluationSet, how: Options, observe: Observe) -> Measured:

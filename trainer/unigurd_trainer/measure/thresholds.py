@@ -94,7 +94,7 @@ def settle(
     Args:
         rule: The rule.
         judge: The model.
-        sets: Where a false positive rate is set; their rows must not be among those that are measured.
+        sets: Where a false positive rate is set: rows that are not measured.
         observe: Told how many rows were judged.
 
     Raises:
@@ -108,7 +108,9 @@ def settle(
     safe = [each.part(each.labels == 0) for each in (judge.judge(each, observe) for each in sets)]
     scores = np.concatenate([np.zeros(0), *(_scores(each) for each in safe)])
     if len(scores) < LEAST_SAFE:
-        raise DataError(f"a false positive rate takes {LEAST_SAFE} safe rows to set it on, and there are {len(scores)}")
+        raise DataError(
+            f"a false positive rate takes {LEAST_SAFE} safe rows that are not measured, and there are {len(scores)}"
+        )
     policies = np.concatenate([each.policies for each in safe])
     names, counts = np.unique(policies, return_counts=True)
     own = {
