@@ -110,6 +110,16 @@ def test_an_epoch_has_every_written_row_once_under_its_policy():
     assert max(len(episode.examples) for episode in episodes) <= 16
 
 
+def test_a_rationale_stays_with_the_policy_that_it_is_about():
+    explained = [replace(row, rationale=f"why of {row.policy}") for row in WRITTEN]
+    written, cross, pool = (mixture(explained, shares={kind: 1.0}) for kind in ("conditioned", "cross", "pool"))
+    for index in range(40):
+        episode = written.episode(index)
+        assert {example.rationale for example in episode.examples} == {f"why of {episode.policy.name}"}
+        for other in (cross, pool):
+            assert {example.rationale for example in other.episode(index).examples} == {None}
+
+
 def test_the_next_epoch_deals_the_same_rows_otherwise():
     one = only("conditioned")
     size = one.describe()["conditioned/episodes"]

@@ -167,6 +167,12 @@ def test_conditioned_rows_are_unique_by_policy_and_text(put):
     assert [(row.policy, row.label) for row in readers.read_conditioned(data)] == [("tax", 1), ("vat", 0)]
 
 
+def test_a_rationale_is_read_where_there_is_one(put):
+    rows = [{**SDG, "text": text, "rationale": why} for text, why in (("a", "r"), ("b", None), ("c", ""))]
+    data = put("sdg/a.jsonl", *rows, {key: value for key, value in SDG.items() if key != "rationale"})
+    assert [row.rationale for row in readers.read_conditioned(data)] == ["r", None, None, None]
+
+
 def test_groups_of_two_files_do_not_run_together(put):
     put("sdg/a.jsonl", SDG)
     data = put("sdg/b.jsonl", {**SDG, "text": "u", "role": "assistant", "prompt": "q"})

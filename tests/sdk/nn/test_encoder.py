@@ -94,6 +94,38 @@ def test_the_height_of_a_packed_matrix_is_a_detail(encoder, multiple):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("layer", range(TINY.num_hidden_layers + 1))
+def test_a_pass_can_be_cut_at_any_layer(encoder, layer):
+    policy, batches = rows([6, 4], seed=2), [rows([2, 3]), rows([9, 5, 1], token_type=1)]
+    whole = encoder.pack(batches)
+    again = encoder.through_packed(encoder.through_packed(whole, last=layer), first=layer)
+    for one, two in zip(again.batches(), encoder.packed(batches), strict=True):
+        assert torch.equal(one, two)
+    encoded = encoder(policy)
+    prefix = Prefix(encoded.keys, encoded.values, policy.mask)
+    text = rows([8, 3], token_type=1, seed=3)
+    lower = encoder.through(encoder.embeddings(text.input_ids, 1), text.mask, prefix, last=layer).hidden
+    upper = encoder.through(lower, text.mask, prefix, first=layer).hidden
+    assert torch.equal(upper, encoder(text, prefix).hidden)
+
+
+@torch.no_grad()
+def test_versions_of_packed_tokens_are_rows_of_their_own(encoder):
+    batches = [rows([2, 3]), rows([9, 5, 1], token_type=1)]
+    packed = encoder.pack(batches)
+    assert packed.tokens.shape == (2 * 3 + 3 * 9, TINY.hidden_size)
+    shifts = torch.tensor([0.0, 0.5, -0.5])[:, None, None]
+    versions = encoder.through_packed(packed.versions(packed.tokens + shifts)).batches()
+    for number, shift in enumerate(shifts):
+        alone = encoder.through_packed(packed.versions((packed.tokens + shift[0])[None])).batches()
+        for batch, one, two in zip(batches, versions, alone, strict=True):
+            count = len(batch.mask)
+            assert same(one[number * count : (number + 1) * count], two, batch.mask)
+    for batch, one, two in zip(batches, versions, encoder.packed(batches), strict=True):
+        assert same(one[: len(batch.mask)], two, batch.mask)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("packed", [False, True])
 def test_padding_changes_nothing(encoder, packed):
     tight, wide = rows([5]), rows([5], width=23)
