@@ -27,6 +27,10 @@ def test_one_class_has_scores_only(make_judged, tmp_path):
     assert text.count("one class only") == 2 and "safe, 10 rows" in text
 
 
+def test_too_few_rows_for_a_bin_are_no_error(make_judged, tmp_path):
+    assert "ECE" in drawn(tmp_path, ("acme", make_judged([0, 1, 0, 1], [0.1, 0.9, 0.4, 0.6])))
+
+
 def test_verdicts_without_scores_are_a_point(make_judged, tmp_path):
     silent = make_judged([1, 0] * 10, flagged=[True, False] * 10)
     text = drawn(tmp_path, ("quiet", silent), ("acme", make_judged([1, 0] * 10, np.linspace(0, 1, 20))))

@@ -90,7 +90,7 @@ def _reliability(axes: Axes, models: Named) -> None:
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":")
     for (name, judged), colour in zip(models, MODELS, strict=False):
         if judged.scores is None:
-            _note(axes, f"{name} gives no scores")
+            axes.plot([], [], "o", color=colour, label=f"{name} gives no scores")
             continue
         if not 0 < (judged.labels == 1).sum() < len(judged):
             return _note(axes, "one class only")
@@ -98,8 +98,8 @@ def _reliability(axes: Axes, models: Named) -> None:
         full = [one for one in range(RELIABILITY_BINS) if (bins == one).sum() >= LEAST_IN_BIN]
         means = [(judged.scores[bins == one].mean(), judged.labels[bins == one].mean()) for one in full]
         label = f"{name}, ECE {calibration_error(judged.labels, judged.scores):.3f}"
-        axes.plot(*zip(*means, strict=True), "o-", color=colour, label=label)
-    axes.legend(loc="upper left")
+        axes.plot(*np.array(means).reshape(-1, 2).T, "o-", color=colour, label=label)
+    axes.legend(loc="lower right")
 
 
 def _scores(axes: Axes, model: tuple[str, Judged]) -> None:
@@ -110,10 +110,11 @@ def _scores(axes: Axes, model: tuple[str, Judged]) -> None:
     highest = 0.0
     for label, (kind, colour) in enumerate(CLASSES):
         scores = judged.scores[judged.labels == label]
-        counts, edges = np.histogram(scores, BINS, (0, 1))
-        shares = counts / max(len(scores), 1)
-        axes.stairs(shares, edges, fill=True, color=colour, alpha=0.55, label=f"{kind}, {len(scores)} rows")
-        highest = max(highest, float(shares.max()))
+        if len(scores):
+            counts, edges = np.histogram(scores, BINS, (0, 1))
+            shares = counts / len(scores)
+            axes.stairs(shares, edges, fill=True, color=colour, alpha=0.55, label=f"{kind}, {len(scores)} rows")
+            highest = max(highest, float(shares.max()))
     axes.set_ylim(0, 1.25 * highest)
     axes.legend(loc="upper center")
 
