@@ -81,12 +81,30 @@ class MaskedRows:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts that the means of a step are taken over.
+
+    Attributes:
+        examples: Texts.
+        known: Texts of which it is known which line decides.
+        hidden: Tokens that masked language modelling is to find again.
+        tokens: Real tokens, policy lines included.
+    """
+
+    examples: int
+    known: int
+    hidden: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """One step.
+    """One step, or a part of one that is computed apart.
 
     Line buckets (N lines), the `layout` [G, L] of policies and its `polarity`, and text buckets; `examples` counts the
-    texts, `tokens` the real tokens, policy lines included, and `places` the tokens with padding. `masked` are the rows
-    of masked language modelling, in steps that have it.
+    texts, `known` those whose deciding line is known, `tokens` the real tokens, policy lines included, and `places` the
+    tokens with padding. `masked` are the rows of masked language modelling, in steps that have it. `step` are the
+    totals of the step, where this is a part of it.
     """
 
     lines: tuple[LineBucket, ...]
@@ -94,9 +112,22 @@ class Batch:
     layout: Tensor
     texts: tuple[TextBucket, ...]
     examples: int
+    known: int
     tokens: int
     places: int
     masked: MaskedRows | None = None
+    step: Totals | None = None
+
+    @property
+    def own(self) -> Totals:
+        """What is in this batch."""
+        hidden = 0 if self.masked is None else len(self.masked.targets)
+        return Totals(self.examples, self.known, hidden, self.tokens)
+
+    @property
+    def totals(self) -> Totals:
+        """What is in the whole step: losses are divided by it, so that those of the parts add up."""
+        return self.step or self.own
 
     @property
     def padding(self) -> float:
@@ -167,6 +198,7 @@ class Collator:
             layout,
             texts,
             examples=sum(len(bucket.labels) for bucket in texts),
+            known=sum(int((bucket.targets.sum(1) > 0).sum()) for bucket in texts),
             tokens=sum(int(mask.sum()) for mask in masks),
             places=sum(mask.numel() for mask in masks),
         )

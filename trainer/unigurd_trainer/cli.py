@@ -44,6 +44,7 @@ def gip(
     threads: Threads = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare batches ahead.")] = 0,
+    parts: Annotated[int, typer.Option(min=1, help="Parts that a step is computed in, to save memory.")] = 1,
     start: Annotated[Path | None, typer.Option("--from", help="Folder of a run whose weights to start from.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.", show_default=False)] = None,
     tensorboard: Annotated[bool, typer.Option(help="Also log to OUT/tensorboard.")] = False,
@@ -54,24 +55,26 @@ def gip(
     from unigurd_trainer.observers import fan_out, tensorboard_observer
     from unigurd_trainer.recipe import load_recipe
     from unigurd_trainer.runs import Run
+    from unigurd_trainer.team import join
 
-    _set_threads(threads)
     loaded = load_recipe(recipe) if seed is None else load_recipe(recipe, seed=seed)
+    compute = Compute(device, workers, parts, join(cpu=device == "cpu"))
+    _set_threads(threads)
     columns = (
         TextColumn("step {task.completed}/{task.total}"),
         BarColumn(),
         TextColumn("{task.description}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=console, disable=not compute.team.leads) as bar:
         task = bar.add_task("starting", total=loaded.steps)
         observers = [lambda record: _show(bar, task, record)]
         if tensorboard:
             observers.append(tensorboard_observer(out / "tensorboard"))
-        compute = Compute(device, workers)
         first = None if start is None else Run.open(start)
         result = stage.run(loaded, data, out, fan_out(observers), compute=compute, start=first)
-    console.print_json(json.dumps(result))
+    if compute.team.leads:
+        console.print_json(json.dumps(result))
 
 
 finetune_cli.register(app)

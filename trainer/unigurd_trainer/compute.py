@@ -1,4 +1,4 @@
-"""Compute: the device that a run works on, and how many processes prepare its batches."""
+"""Compute: the device that a run works on, and how many processes share its work and prepare its batches."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from unigurd_sdk.nn.model import GuardModel
 from unigurd_trainer.batching import SLACK
 from unigurd_trainer.errors import TrainerError
+from unigurd_trainer.team import ALONE, Team
 
 __all__ = ["DEFAULT", "Compute"]
 
@@ -20,10 +21,14 @@ class Compute:
     Attributes:
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         workers: Processes that collate batches ahead; 0 collates in the training process.
+        parts: Parts that a step is computed in, one after the other: the same step in less memory.
+        team: The processes that train together.
     """
 
     device: str = "cpu"
     workers: int = 0
+    parts: int = 1
+    team: Team = ALONE
 
     @property
     def slack(self) -> float:
@@ -31,13 +36,13 @@ class Compute:
         return SLACK if self.device == "cpu" else 1.6
 
     def place(self, model: GuardModel) -> GuardModel:
-        """Move the model to the device; a device that is not there raises `TrainerError`."""
+        """Move the model to this process's device; one that is not there raises `TrainerError`."""
         if self.device != "cpu":
             if not torch.cuda.is_available():
                 raise TrainerError(f'There is no GPU for device="{self.device}". Use "cpu", or a CUDA build of torch.')
             torch.set_float32_matmul_precision("high")
             torch.backends.cuda.enable_cudnn_sdp(False)  # it compiles a kernel for every new shape, for seconds
-        return model.to(self.device)
+        return model.to(self.device if self.team.size == 1 else self.team.device)
 
 
 DEFAULT = Compute()

@@ -10,7 +10,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from unigurd_trainer.batching import Batch, Collator
+from unigurd_trainer.errors import RecipeError
 from unigurd_trainer.rows import Episode
+from unigurd_trainer.team import ALONE, Team
 from unigurd_trainer.views import Views
 
 __all__ = ["EpisodeSource", "Feed"]
@@ -25,11 +27,12 @@ class EpisodeSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Feed(Dataset[Batch]):
+class Feed(Dataset[tuple[Batch, ...]]):
     """Batches by step: step s holds the `episodes` episodes from s * `episodes` on.
 
     With `workers` processes the same batches come sooner, not others. `views`, where given, collates in the place of
-    `collate`.
+    `collate`. The episodes of a step are dealt to the processes of the `team` and, within each, to `parts` that are
+    computed one after the other; too few to deal raise `RecipeError`.
     """
 
     source: EpisodeSource
@@ -37,15 +40,29 @@ class Feed(Dataset[Batch]):
     episodes: int
     workers: int = 0
     views: Views | None = None
+    parts: int = 1
+    team: Team = ALONE
 
-    def __getitem__(self, step: int) -> Batch:
-        """Collate the batch of a step."""
-        first = step * self.episodes
-        episodes = [self.source.episode(first + i) for i in range(self.episodes)]
+    def __post_init__(self) -> None:
+        shares = self.team.size * self.parts
+        if self.episodes < shares:
+            raise RecipeError(
+                f"episodes = {self.episodes} is too few for {self.team.size} processes of {self.parts} parts each; "
+                f"raise it to {shares}."
+            )
+
+    def __getitem__(self, step: int) -> tuple[Batch, ...]:
+        """Collate this process's parts of a step."""
+        numbers = range(step * self.episodes, (step + 1) * self.episodes)
+        hands = [numbers[hand :: self.team.size * self.parts] for hand in range(self.team.size * self.parts)]
+        mine = hands[self.team.rank * self.parts :][: self.parts]
+        return tuple(self._collate(step, [self.source.episode(number) for number in hand]) for hand in mine)
+
+    def _collate(self, step: int, episodes: list[Episode]) -> Batch:
         return self.collate(episodes) if self.views is None else self.views(step, episodes)
 
-    def steps(self, start: int, stop: int) -> Iterator[Batch]:
-        """Yield the batches of the steps from `start` up to `stop`."""
+    def steps(self, start: int, stop: int) -> Iterator[tuple[Batch, ...]]:
+        """Yield the parts of the steps from `start` up to `stop`."""
         if not self.workers:
             yield from map(self.__getitem__, range(start, stop))
             return

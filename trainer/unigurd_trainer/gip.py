@@ -49,19 +49,23 @@ def run(
 
     A new run starts from the base encoder or, where given, from the weights of the run `start`. Before anything is
     written, a folder of another recipe and a start on another base raise `RecipeError`, and unusable data `DataError`.
+    Of a team, the lead writes.
     """
     require_recipe(out, recipe.resume_key)
     if start is not None:
         require_base(recipe, start)
     setup = prepare(recipe, data, out, compute, start)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "recipe.json").write_text(recipe.model_dump_json(indent=1), encoding="utf-8")
+    if compute.team.leads:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "recipe.json").write_text(recipe.model_dump_json(indent=1), encoding="utf-8")
     progress = train(setup, observe)
     result = describe(recipe, data, progress) | {"device": setup.device.type, "tokenizer": _tokenizer_hash(recipe)}
+    result["processes"] = compute.team.size
     if start is not None:
         totals = add_totals([start.totals, result["progress"]])
         result |= {"started_from": sha256_of(start.latest), "totals": totals}
-    (out / "result.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    if compute.team.leads:
+        (out / "result.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
     return result
 
 
@@ -92,7 +96,7 @@ def prepare(recipe: GipRecipe, data: Path, out: Path, compute: Compute = DEFAULT
     mixture = corpus.mixture(seed=recipe.seed, **mixture_settings(recipe.data))
     validate = make_validation(collate, sets, recipe.optim.precision)
     views = views_of(recipe, collate, model.config.encoder.positions)
-    feed = Feed(mixture, collate, recipe.episodes, compute.workers, views)
+    feed = Feed(mixture, collate, recipe.episodes, compute.workers, views, compute.parts, compute.team)
     head = build_head(recipe, model)
     return Setup(recipe, out, compute.place(model), feed, validate, head)
 
@@ -102,7 +106,10 @@ def mixture_settings(data: DataRecipe) -> dict[str, Any]:
     same = ("texts", "augment", "contexts", "personas", "chat_personas", "slices", "briefs", "chat_share")
     values = {name: getattr(data, name) for name in same}
     settings = MixtureSettings(shares=data.shares, stranger_share=data.strangers, **values)
-    return {"settings": settings, "compose": ComposeSettings(texts=data.texts, contexts=data.contexts)}
+    return {
+        "settings": settings,
+        "compose": ComposeSettings(texts=data.texts, contexts=data.contexts, policies=data.policies),
+    }
 
 
 def build(recipe: GipRecipe, weights: Path | None = None, *, slack: float = SLACK) -> tuple[GuardModel, Collator]:

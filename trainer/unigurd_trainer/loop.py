@@ -15,9 +15,9 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,21 @@ from safetensors.torch import save_file
 from torch import nn
 
 from unigurd_sdk.nn.model import GuardModel
-from unigurd_trainer.batching import Batch
+from unigurd_trainer.batching import Batch, Totals
 from unigurd_trainer.checkpointing import Progress, load_state, save_state
 from unigurd_trainer.errors import TrainerError
 from unigurd_trainer.feeding import Feed
+from unigurd_trainer.losses.masking import seed_of
 from unigurd_trainer.losses.mlm import MlmHead
 from unigurd_trainer.losses.total import not_finite, require_sane, total_loss
 from unigurd_trainer.objective import Losses, autocast
 from unigurd_trainer.recipe import GipRecipe, OptimRecipe
+from unigurd_trainer.team import Team
 
 Validate = Callable[[GuardModel], dict[str, float]]
+
+NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+"""What torch says where memory runs out: CUDA, and the CPU's allocator on Windows and elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,53 +67,75 @@ def train(setup: Setup, observe: Callable[[dict[str, Any]], None] = lambda recor
     """Train until the recipe's steps are done, time is up or validation stops improving; resume if a state exists.
 
     `setup.validate` returns named scores of which ``score`` is maximised. Raises `TrainerError` on a loss that is not
-    finite.
+    finite, and where memory is not enough.
     """
-    recipe, model = setup.recipe, setup.model
+    recipe, model, team = setup.recipe, setup.model, setup.feed.team
     if setup.head is not None:
         setup.head.to(setup.device)
     optimizer = make_optimizer(model, recipe.optim, freeze_words=recipe.model.freeze_words, head=setup.head)
     progress = load_state(setup.out, model, optimizer, recipe.resume_key, setup.head)
-    if progress.step == 0:
-        torch.manual_seed(recipe.seed)
+    team.require_same_step(progress.step)
+    if progress.step == 0 or not team.leads:
+        torch.manual_seed(recipe.seed if team.leads else seed_of(recipe.seed, team.rank, progress.step))
     progress.runs += 1
-    log = Log(setup.out / "log.jsonl", observe)
+    log = Log(setup.out / "log.jsonl", observe) if team.leads else None
     clock = Clock(progress)
     saved = time.monotonic()
-    for batch in setup.feed.steps(progress.step, recipe.steps):
-        if finished(recipe, progress):
-            break
-        losses = step(setup, batch.to(setup.device), optimizer, progress)
-        clock.tick()
-        if progress.step % 20 == 0:
-            log.write(progress, batch, losses)
-        if progress.step % recipe.validate_every == 0 or finished(recipe, progress):
-            judge(setup, progress, log)
-            clock.skip()
-        if time.monotonic() - saved > recipe.checkpoint_seconds:
-            save_state(setup.out, model, optimizer, progress, setup.head)
-            saved = time.monotonic()
-    save_state(setup.out, model, optimizer, progress, setup.head)
+    with memory_named(progress):
+        for parts in setup.feed.steps(progress.step, recipe.steps):
+            if finished(recipe, progress):
+                break
+            losses = step(setup, parts, optimizer, progress)
+            clock.tick()
+            if recipe.max_seconds is not None:
+                progress.seconds = team.from_lead(progress.seconds)
+            if log is not None and progress.step % 20 == 0:
+                log.write(progress, parts[0], losses)
+            if progress.step % recipe.validate_every == 0 or finished(recipe, progress):
+                judge(setup, progress, log)
+                clock.skip()
+            if team.leads and time.monotonic() - saved > recipe.checkpoint_seconds:
+                save_state(setup.out, model, optimizer, progress, setup.head)
+                saved = time.monotonic()
+    if team.leads:
+        save_state(setup.out, model, optimizer, progress, setup.head)
     return progress
 
 
-def step(setup: Setup, batch: Batch, optimizer: torch.optim.Optimizer, progress: Progress) -> Losses:
-    """Do one optimiser step on a batch."""
-    recipe = setup.recipe
-    set_rates(optimizer, schedule(recipe, progress))
+def step(setup: Setup, parts: Sequence[Batch], optimizer: torch.optim.Optimizer, progress: Progress) -> Losses:
+    """Do one optimiser step on what this process has of it; returns the losses of the whole step."""
+    team = setup.feed.team
+    totals = Totals(*map(int, team.add([sum(counts) for counts in zip(*(astuple(p.own) for p in parts), strict=True)])))
+    set_rates(optimizer, schedule(setup.recipe, progress))
     setup.model.train()
-    with autocast(recipe.optim.precision, setup.device.type):
-        losses = total_loss(setup.model, setup.head, batch, recipe, progress.step)
-    require_sane(losses, progress.step)
     optimizer.zero_grad(set_to_none=True)
-    losses.total.backward()  # type: ignore[no-untyped-call]
-    if not torch.nn.utils.clip_grad_norm_(trained(setup), recipe.optim.clip).isfinite():
+    shares = [descend(setup, replace(part, step=totals).to(setup.device), progress.step) for part in parts]
+    losses = add_losses(team, shares)
+    require_sane(losses, progress.step)
+    team.add_gradients(trained(setup))
+    if not torch.nn.utils.clip_grad_norm_(trained(setup), setup.recipe.optim.clip).isfinite():
         raise TrainerError(not_finite("gradient", progress.step))
     optimizer.step()
     progress.step += 1
-    progress.examples += batch.examples
-    progress.tokens += batch.tokens
+    progress.examples += totals.examples
+    progress.tokens += totals.tokens
     return losses
+
+
+def descend(setup: Setup, batch: Batch, number: int) -> Losses:
+    """Compute the losses of a part of a step, and add its gradients to those of the others."""
+    with autocast(setup.recipe.optim.precision, setup.device.type):
+        losses = total_loss(setup.model, setup.head, batch, setup.recipe, number)
+    losses.total.backward()  # type: ignore[no-untyped-call]
+    return replace(losses, total=losses.total.detach())
+
+
+def add_losses(team: Team, shares: Sequence[Losses]) -> Losses:
+    """Add up the shares of a step's losses, of this process and of the others."""
+    names = list(shares[0].others)
+    rows = [(float(each.total), each.verdict, each.line, *each.others.values()) for each in shares]
+    total, verdict, line, *others = team.add([sum(column) for column in zip(*rows, strict=True)])
+    return Losses(torch.tensor(total), verdict, line, dict(zip(names, others, strict=True)))
 
 
 def trained(setup: Setup) -> list[nn.Parameter]:
@@ -117,7 +144,30 @@ def trained(setup: Setup) -> list[nn.Parameter]:
     return [*setup.model.parameters(), *beside]
 
 
-def judge(setup: Setup, progress: Progress, log: Log) -> None:
+@contextmanager
+def memory_named(progress: Progress) -> Iterator[None]:
+    """Turn the many ways in which memory runs out into a `TrainerError` that says what helps."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(phrase in str(error) for phrase in NO_MEMORY):
+            raise
+        raise TrainerError(
+            f"Out of memory at step {progress.step}. Run the same command again with more --parts (a step is computed "
+            "in so many) or fewer --workers; the run goes on from its last state. Or lower episodes, data.texts or "
+            "data.max_text in the recipe, and start in a new folder."
+        ) from error
+
+
+def judge(setup: Setup, progress: Progress, log: Log | None) -> None:
+    """Let the lead validate; every process then knows what it found."""
+    if log is not None:
+        validate(setup, progress, log)
+    for name, value in setup.feed.team.from_lead(asdict(progress)).items():
+        setattr(progress, name, value)
+
+
+def validate(setup: Setup, progress: Progress, log: Log) -> None:
     """Validate; keep the weights if they are the best so far."""
     setup.model.eval()
     scores = setup.validate(setup.model)

@@ -72,7 +72,7 @@ def _policies(model: GuardModel, vectors: Tensor, batch: Batch) -> LineStates:
 def objective(
     model: GuardModel, batch: Batch, *, line_loss: float, smoothing: float = 0.0, pos_weight: float = 1.0
 ) -> Losses:
-    """Compute the losses of one step, averaged over the batch's texts; violations count `pos_weight` times."""
+    """Compute the losses of a batch, averaged over the step's texts; violations count `pos_weight` times."""
     scored = forward(model, batch)
     return classification(scored, batch, line_loss=line_loss, smoothing=smoothing, pos_weight=pos_weight)
 
@@ -83,7 +83,7 @@ def classification(
     """Compute the losses of a batch that is scored already (see `objective`)."""
     device = batch.layout.device
     weight = None if pos_weight == 1 else torch.tensor(pos_weight, device=device)
-    verdict, line, known = (torch.zeros((), device=device) for _ in range(3))
+    verdict, line = (torch.zeros((), device=device) for _ in range(2))
     for bucket, logits, weights in scored:
         labels = bucket.labels * (1 - 2 * smoothing) + smoothing
         verdict = verdict + functional.binary_cross_entropy_with_logits(
@@ -91,8 +91,7 @@ def classification(
         )
         if weights is not None:
             line = line + line_cross_entropy(weights, bucket.targets)
-            known = known + (bucket.targets.sum(1) > 0).sum()
-    verdict, line = verdict / batch.examples, line / known.clamp(min=1)
+    verdict, line = verdict / batch.totals.examples, line / max(batch.totals.known, 1)
     return Losses(verdict + line_loss * line, float(verdict.detach()), float(line.detach()))
 
 

@@ -38,6 +38,8 @@ EXPLODED = 1e3
 def total_loss(model: GuardModel, head: MlmHead | None, batch: Batch, recipe: GipRecipe, step: int) -> Losses:
     """Compute the loss of a step; its random choices depend on the recipe's seed and the step.
 
+    Of a part of a step it is a share, such that the shares of all parts add up to the step's loss and values.
+
     Raises `TrainerError` if the recipe masks tokens but there is no head.
     """
     loss = recipe.loss
@@ -51,7 +53,8 @@ def total_loss(model: GuardModel, head: MlmHead | None, batch: Batch, recipe: Gi
     if head is None:
         raise TrainerError("The batch has masked tokens, but there is no head to find them again.")
     words = model.bert.embeddings.word_embeddings.weight
-    term = mlm_loss(head, masked_states(model, batch.masked, batch.layout), words, batch.masked.targets)
+    share = batch.own.hidden / max(batch.totals.hidden, 1)
+    term = share * mlm_loss(head, masked_states(model, batch.masked, batch.layout), words, batch.masked.targets)
     others = {"mlm_loss": float(term.detach()), **losses.others}
     return replace(losses, total=losses.total + loss.mlm * term, others=others)
 
@@ -72,11 +75,12 @@ def _with_alice(model: GuardModel, batch: Batch, recipe: GipRecipe, step: int) -
     losses = classification(scored, batch, **_classified(recipe))
     generator = generator_of("perturbation", recipe.seed, step, device=halves.hidden.device)
     term = alice(_clean_pass(model, halves, outputs, batch, loss), loss.perturbation, generator)
-    weighted = term.label + loss.perturbation.virtual * term.virtual
+    share = batch.examples / batch.totals.examples
+    weighted = share * (term.label + loss.perturbation.virtual * term.virtual)
     values = torch.stack((term.label, term.virtual, term.skipped.to(term.label.dtype))).detach().tolist()
-    names = ("alice_label", "alice_virtual", "alice_skipped")
-    total = loss.classification * losses.total + loss.alice * weighted
-    return replace(losses, total=total, others=dict(zip(names, values, strict=True)) | {"alice_layer": layer})
+    names = ("alice_label", "alice_virtual", "alice_skipped", "alice_layer")
+    others = {name: share * value for name, value in zip(names, [*values, layer], strict=True)}
+    return replace(losses, total=loss.classification * losses.total + loss.alice * weighted, others=others)
 
 
 def _clean_pass(model: GuardModel, halves: Cut, outputs: Outputs, batch: Batch, loss: LossRecipe) -> CleanPass:
