@@ -80,7 +80,8 @@ class Judged:
 
 def unanswered(episodes: Sequence[Episode]) -> Judged:
     """Return the rows of episodes, with nothing said about them yet."""
-    rows = [(episode.policy.fingerprint, row) for episode in episodes for row in episode.examples]
+    policies = ((episode.policy.fingerprint, episode.examples) for episode in episodes)
+    rows = [(fingerprint, row) for fingerprint, examples in policies for row in examples]
     size = len(rows)
     return Judged(
         labels=np.array([row.label for _, row in rows], dtype=np.int64),

@@ -99,7 +99,12 @@ def row_id(policy: Policy, role: str, prompt: str | None, text: str) -> str:
     `Policy.fingerprint` covers what the policy says, not its name: a policy that is worded otherwise asks another
     question.
     """
-    return hashlib.sha256(json.dumps([policy.fingerprint, role, prompt, text]).encode("ascii")).hexdigest()[:16]
+    return row_hash(policy.fingerprint, role, prompt, text)
+
+
+def row_hash(fingerprint: str, role: str, prompt: str | None, text: str) -> str:
+    """Return the `row_id` under a policy with this fingerprint."""
+    return hashlib.sha256(json.dumps([fingerprint, role, prompt, text]).encode("ascii")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from unigurd_sdk.policy import Policy
 from unigurd_sdk.template import Role
-from unigurd_trainer.measure.predictions import row_id
+from unigurd_trainer.measure.predictions import row_hash
 from unigurd_trainer.measure.sets import EvaluationSet
 from unigurd_trainer.rows import Episode
 from unigurd_trainer.sdg.shards import make_folder, replace_file
@@ -47,9 +47,10 @@ class Question:
 def asked(episodes: Iterable[Episode]) -> Iterator[Question]:
     """Yield the question of every row, in order; equal rows ask the same."""
     for episode in episodes:
+        fingerprint = episode.policy.fingerprint
         for row in episode.examples:
             prompt = row.prompt if row.role == "assistant" else None
-            key = row_id(episode.policy, row.role, prompt, row.text)
+            key = row_hash(fingerprint, row.role, prompt, row.text)
             yield Question(key, episode.policy, row.role, prompt, row.text)
 
 

@@ -86,8 +86,9 @@ class EvaluationSet:
         """Sha256 (16 hex digits) over all that is judged and the labels, in order."""
         digest = hashlib.sha256()
         for episode in self.episodes:
+            policy = episode.policy.fingerprint
             for row in episode.examples:
-                judged = [episode.policy.fingerprint, row.role, row.prompt, row.text, row.label]
+                judged = [policy, row.role, row.prompt, row.text, row.label]
                 digest.update(json.dumps(judged).encode())
         return digest.hexdigest()[:16]
 
