@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from unigurd_sdk.checkpoint import sha256_of
 from unigurd_sdk.nn.model import GuardModel
 from unigurd_trainer.base import find_base
 from unigurd_trainer.batching import SLACK, Collator
-from unigurd_trainer.checkpointing import Progress, load_weights, require_recipe
+from unigurd_trainer.checkpointing import HEAD_FILE, Progress, load_weights, require_recipe
 from unigurd_trainer.compose import ComposeSettings
 from unigurd_trainer.compute import DEFAULT, Compute
 from unigurd_trainer.corpus import Corpus, data_hash
@@ -97,7 +98,7 @@ def prepare(recipe: GipRecipe, data: Path, out: Path, compute: Compute = DEFAULT
     validate = make_validation(collate, sets, recipe.optim.precision)
     views = views_of(recipe, collate, model.config.encoder.positions)
     feed = Feed(mixture, collate, recipe.episodes, compute.workers, views, compute.parts, compute.team)
-    head = build_head(recipe, model)
+    head = build_head(recipe, model, start)
     return Setup(recipe, out, compute.place(model), feed, validate, head)
 
 
@@ -125,16 +126,25 @@ def build(recipe: GipRecipe, weights: Path | None = None, *, slack: float = SLAC
     return model, Collator(base.tokenizer(), **sizes, slack=slack)
 
 
-def build_head(recipe: GipRecipe, model: GuardModel) -> MlmHead | None:
-    """Build the head that finds masked tokens again, if the recipe masks any; a bad loss raises `RecipeError`."""
+def build_head(recipe: GipRecipe, model: GuardModel, start: Run | None = None) -> MlmHead | None:
+    """Build the head that finds masked tokens again, if the recipe masks any; a bad loss raises `RecipeError`.
+
+    It starts as the one of the run `start`, if that has one of the same form.
+    """
     if recipe.loss.alice:
         layers_of(model, recipe.loss.perturbation)
     if not recipe.loss.mlm:
         return None
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of("mlm head", recipe.seed))
         words = model.bert.embeddings.word_embeddings.weight
-        return MlmHead(words, transform=recipe.loss.masking.transform)
+        head = MlmHead(words, transform=recipe.loss.masking.transform)
+    file = None if start is None else start.latest.with_name(HEAD_FILE)
+    if file is not None and file.is_file():
+        weights = load_file(file)
+        if weights.keys() == head.state_dict().keys():
+            head.load_state_dict(weights)
+    return head
 
 
 def describe(recipe: GipRecipe, data: Path, progress: Progress) -> dict[str, Any]:

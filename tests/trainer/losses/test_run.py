@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 
 from unigurd_trainer import gip  # noqa: E402
+from unigurd_trainer.checkpointing import HEAD_FILE  # noqa: E402
 from unigurd_trainer.errors import RecipeError  # noqa: E402
 from unigurd_trainer.runs import Run  # noqa: E402
 
@@ -31,9 +32,20 @@ def test_a_run_with_every_term(tiny_recipe, tiny_data, tmp_path):
     assert step["alice_skipped"] == 0
     model, _ = gip.build(recipe, run.latest)
     assert load_file(run.weights("best")).keys() == model.state_dict().keys()
-    follow = tiny_recipe(name="next", steps=1, loss=LOSS)
-    started = gip.run(follow, tiny_data, tmp_path / "next", start=run)
-    assert started["totals"]["examples"] > started["progress"]["examples"]
+
+
+def test_a_run_that_starts_from_another_goes_on_with_its_head(tiny_recipe, tiny_data, tmp_path):
+    recipe = tiny_recipe(steps=2, loss={"mlm": 0.1})
+    gip.run(recipe, tiny_data, tmp_path / "out")
+    first = Run.open(tmp_path / "out")
+    trained = load_file(tmp_path / "out" / "state" / HEAD_FILE)
+    setup = gip.prepare(recipe, tiny_data, tmp_path / "next", start=first)
+    assert setup.head is not None
+    assert all(torch.equal(value, trained[name]) for name, value in setup.head.state_dict().items())
+    plain = tiny_recipe(loss={"mlm": 0.1, "masking": {"transform": False}})
+    fresh = gip.prepare(plain, tiny_data, tmp_path / "next", start=first).head
+    assert fresh is not None
+    assert not fresh.bias.any()
 
 
 @pytest.mark.parametrize(

@@ -114,5 +114,6 @@ def radius(hidden: Tensor, mask: Tensor, share: float, norm: Norm) -> Tensor:
 
     Their mean absolute entry for ``inf`` and ``sign``, the mean Euclidean length of a token for ``2``.
     """
-    states = hidden.detach()[mask.bool()]
-    return share * (states.norm(dim=-1).mean() if norm == "2" else states.abs().mean())
+    states = hidden.detach()
+    sizes: Tensor = torch.linalg.vector_norm(states, dim=-1) if norm == "2" else states.abs().mean(-1)
+    return share * (sizes * mask).sum() / mask.sum()
