@@ -9,11 +9,14 @@ import pytest
 
 @pytest.fixture(scope="session")
 def explained(toy):
-    """Episodes of the toy in which every other text has a rationale that states its label."""
+    """Make sources: the toy's episodes, in which every other text has a rationale that states its label."""
 
-    class Explained(toy):
+    class Explained:
+        def __init__(self, stop_at=None):
+            self.toy = toy(stop_at=stop_at)
+
         def episode(self, index):
-            episode = super().episode(index)
+            episode = self.toy.episode(index)
             words = ("kind", "hate")
             rows = [
                 replace(row, rationale=f"{words[row.label]} {words[row.label]}") if at % 4 < 2 else row

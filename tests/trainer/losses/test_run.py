@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ LOSS = {"mlm": 0.1, "alice": 1.0}
 
 
 def test_a_run_with_every_term(tiny_recipe, tiny_data, tmp_path):
-    seen: list[dict[str, object]] = []
+    seen: list[dict[str, Any]] = []
     recipe = tiny_recipe(steps=20, loss=LOSS)
     gip.run(recipe, tiny_data, tmp_path / "out", seen.append)
     run = Run.open(tmp_path / "out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,8 @@ from safetensors.torch import load_file  # noqa: E402
 from unigurd_trainer.errors import RecipeError, TrainerError  # noqa: E402
 from unigurd_trainer.gip import build, build_head  # noqa: E402
 from unigurd_trainer.loop import Setup, read_log, train  # noqa: E402
+from unigurd_trainer.losses import total  # noqa: E402
+from unigurd_trainer.losses.cuts import cut  # noqa: E402
 from unigurd_trainer.losses.total import layers_of, require_sane, total_loss  # noqa: E402
 from unigurd_trainer.objective import Losses, autocast, forward, objective  # noqa: E402
 from unigurd_trainer.recipe import GipRecipe, LossRecipe  # noqa: E402
@@ -23,6 +26,11 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 INTERACTIONS = ("lines", "lines-read", "prefix-lines", "full")
 ALL = {"mlm": 0.1, "alice": 1.0}
+
+
+def loss_of(**values):
+    """The part of a recipe that these values are."""
+    return LossRecipe.model_validate(values)
 
 
 def batch_of(feed, step=0):
@@ -126,7 +134,7 @@ def test_the_model_is_in_training_mode_again_after_a_term_without_dropout(make_p
     assert model.head.training
     assert one.verdict != two.verdict  # dropout is on
     assert one.others["alice_virtual"] == pytest.approx(two.others["alice_virtual"], rel=1e-4)
-    noisy = recipe.model_copy(update={"loss": LossRecipe(alice=1.0, perturbation={"layers": [1]})})
+    noisy = recipe.model_copy(update={"loss": loss_of(alice=1.0, perturbation={"layers": [1]})})
     assert total_loss(model, head, batch_of(feed), noisy, 0).others["alice_virtual"] > one.others["alice_virtual"]
 
 
@@ -142,7 +150,7 @@ def test_layers(make_model):
     model = make_model()
 
     def layers(**spec):
-        return list(layers_of(model, LossRecipe(alice=1.0, perturbation=spec).perturbation))
+        return list(layers_of(model, loss_of(alice=1.0, perturbation=spec).perturbation))
 
     assert layers() == [0, 1]
     assert layers(layers="embed") == [0]
@@ -154,11 +162,13 @@ def test_layers(make_model):
 
 
 def test_a_layer_is_drawn_for_each_step_and_the_same_again(make_parts, monkeypatch):
-    from unigurd_trainer.losses import total
-
     drawn = []
-    cut = total.cut
-    monkeypatch.setattr(total, "cut", lambda model, batch, layer: drawn.append(layer) or cut(model, batch, layer))
+
+    def noted(model, batch, layer):
+        drawn.append(layer)
+        return cut(model, batch, layer)
+
+    monkeypatch.setattr(total, "cut", noted)
     recipe, model, head, feed = make_parts(loss={"alice": 1.0})
     batch = batch_of(feed)
     for _ in range(2):
@@ -297,7 +307,6 @@ def test_a_run_that_diverges_keeps_the_state_from_before(make_run, tmp_path):
     train(make_run(steps=3))
     state = tensors(tmp_path / "out")
     setup = make_run(steps=6)
-    setup.feed.source.stop_at = None
     episode = setup.feed.source.episode
 
     def broken(index):
@@ -325,12 +334,14 @@ def test_the_first_head_depends_on_the_seed_only(make_parts):
     for seed, noise in ((0, 1), (0, 2), (1, 1)):
         recipe, model, _, _ = make_parts(seed=seed, loss={"mlm": 1.0})
         torch.manual_seed(noise)
-        heads.append(build_head(recipe, model).dense.weight)
+        head = build_head(recipe, model)
+        assert head is not None
+        heads.append(head.state_dict()["dense.weight"])
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
 
 
-MODES = [
+MODES: list[dict[str, Any]] = [
     {"mode": mode, "label": label, "virtual": virtual, "divergence": divergence, "ascent": ascent, "norm": norm}
     for mode, label, virtual, divergence, ascent, norm in (
         ("vat", "adversarial", 1.0, "symmetric", 1, "inf"),
@@ -353,7 +364,7 @@ def test_every_mode_trains_in_every_form(make_parts, interaction, precision):
     base = make_parts(model={"interaction": interaction})[0]
     batch = batch_of(feed)
     for step, spec in enumerate([*MODES, {"shared": True}, {"shared": True, "eval_in_vat": True, "eps": 0.01}]):
-        recipe = base.model_copy(update={"loss": LossRecipe(mlm=0.1, alice=1.0, perturbation=spec)})
+        recipe = base.model_copy(update={"loss": loss_of(mlm=0.1, alice=1.0, perturbation=spec)})
         with autocast(precision):
             losses = total_loss(model.train(), head, batch, recipe, step)
         require_sane(losses, step)
