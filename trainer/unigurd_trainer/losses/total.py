@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -88,7 +88,7 @@ def _clean_pass(model: GuardModel, halves: Cut, outputs: Outputs, batch: Batch, 
     labels, switch = torch.cat([bucket.labels for bucket in batch.texts]), loss.perturbation.eval_in_vat
 
     def tail(hidden: Tensor) -> Tensor:
-        with _evaluating(model, switch):
+        with _evaluating(model) if switch else nullcontext():
             return _logits(halves.rest(hidden))
 
     logits = tail(halves.hidden[None])[0] if switch else _logits(outputs)[0]
@@ -102,10 +102,10 @@ def _logits(outputs: Outputs) -> Tensor:
 
 
 @contextmanager
-def _evaluating(model: GuardModel, wanted: bool) -> Iterator[None]:
-    """Switch dropout off for a while, if wanted."""
+def _evaluating(model: GuardModel) -> Iterator[None]:
+    """Switch dropout off for a while."""
     training = model.training
-    model.train(training and not wanted)
+    model.eval()
     try:
         yield
     finally:
