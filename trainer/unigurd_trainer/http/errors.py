@@ -5,7 +5,7 @@
     TrainerError
     └── EndpointError                 .url .status
         ├── RequestRejected           .reason
-        └── NoAnswer                  .reason .answered
+        └── NoAnswer                  .reason .wait .answered
 """
 
 from __future__ import annotations
@@ -51,11 +51,13 @@ class NoAnswer(EndpointError):
 
     Attributes:
         reason: How the last one failed.
+        wait: Seconds that the server asks to wait; None if it does not ask.
         answered: Whether the endpoint has answered anything before.
     """
 
     def __init__(self, reason: str, *, url: str, status: int, wait: float | None = None, answered: bool) -> None:
         self.reason = reason
+        self.wait = wait
         self.answered = answered
         asks = f"It asks to wait {wait:.0f} s. " if wait is not None else ""
         super().__init__(
