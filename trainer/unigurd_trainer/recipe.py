@@ -107,7 +107,7 @@ class PerturbationRecipe(Strict):
     top_m: int = Field(default=3, gt=0)
     label: Literal["adversarial", "clean", "off"] = "adversarial"
     virtual: float = Field(default=1.0, ge=0, description="weight a of the virtual term beside the label term")
-    shared: bool = Field(default=False, description="the virtual term at the label term's perturbation, for less time")
+    shared: bool = Field(default=True, description="one search for both terms: the label term's; else one each")
     divergence: Literal["symmetric", "one-sided"] = "symmetric"
     mode: Literal["vat", "released"] = "vat"
     ascent: int = Field(default=1, ge=0, description="gradient steps K of the inner maximisation; 0 is random")

@@ -249,9 +249,11 @@ def gold_of(logits):
 
 
 def run(tail, states, clean=None, **options):
-    """Both terms, with the radius .05 unless the options say otherwise."""
+    """Both terms, each at its own perturbation, with the radius .05, unless the options say otherwise."""
     done = CleanPass(states, MASK, tail(states[None])[0] if clean is None else clean, tail, gold_of)
-    return alice(done, PerturbationRecipe(**{"eps": 0.05, **options}), torch.Generator().manual_seed(5))
+    return alice(
+        done, PerturbationRecipe(**{"eps": 0.05, "shared": False, **options}), torch.Generator().manual_seed(5)
+    )
 
 
 def test_the_label_term_is_at_least_the_clean_loss_and_the_virtual_term_at_least_zero(tail, states):

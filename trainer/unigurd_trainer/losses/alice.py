@@ -10,13 +10,13 @@ a layer drawn at random for each step, the same for both terms.
 
 Shared exactly: the clean pass is the classification's own; both terms start from one random point, so that the first
 step of both ascents is one forward pass (with a backward pass each); and the perturbed states of both go through f as
-one batch. The ascent is in float32, also under autocast, where its short start would be rounded away; it then needs
-clean logits in float32 of its own.
+one batch. The ascent is in float32, also under autocast, where its short start would be rounded away; that of the
+virtual term then needs clean logits in float32 of its own.
 
-With `shared` the virtual term is taken at the label term's perturbation, for little more than half of the passes. With
-one logit z a text, the gradients of both terms are multiples of dz/dh. So for the tokens of texts the two perturbations
-are the same but for a sign, which does not change the divergence to second order; only the weights with which texts
-move a policy line that they have in common differ.
+With `shared` the virtual term is taken at the label term's perturbation, for about half of the passes. With one logit z
+a text, the gradients of both terms are multiples of dz/dh. So for the tokens of texts the two perturbations are the
+same but for a sign, which does not change the divergence to second order; only the weights with which texts move a
+policy line that they have in common differ.
 """
 
 from __future__ import annotations
