@@ -40,22 +40,44 @@ def unpack(model: nn.Module, stored: Mapping[str, Tensor]) -> None:
         KeyError: A tensor is missing.
         RuntimeError: A tensor is of another shape, or the file has one too many.
     """
-    state = dict(_dequantised(stored))
-    for name in _attentions(model):
-        for kind in ("weight", "bias"):
-            parts = state.pop(f"{name}.qkv.{kind}").chunk(len(_QKV), dim=-1)
-            state |= {f"{name}.{part}.{kind}": tensor for part, tensor in zip(_QKV, parts, strict=True)}
-    for name in _linear_weights(model):
-        state[name] = state[name].T
-    model.load_state_dict(state)
+    model.load_state_dict(dict(Unpacked(model, stored)))
 
 
-def _dequantised(stored: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    for name, tensor in stored.items():
-        if name.endswith(SCALE):
-            continue
-        scale = stored.get(name + SCALE)
-        yield name, tensor.float() if scale is None else tensor.float() * scale
+class Unpacked(Mapping[str, Tensor]):
+    """What a file holds, under the names and in the layout of a model's state; int8 becomes float32.
+
+    Tensors are read when they are asked for, so `stored` may be a file. Only the names of the model are looked at: it
+    may be on the device "meta". Tensors that the model does not know keep their names.
+    """
+
+    def __init__(self, model: nn.Module, stored: Mapping[str, Tensor]) -> None:
+        self._stored = stored
+        self._parts = {
+            f"{name}.{part}.{kind}": (f"{name}.qkv.{kind}", index)
+            for name in _attentions(model)
+            for kind in ("weight", "bias")
+            for index, part in enumerate(_QKV)
+        }
+        self._linear = frozenset(_linear_weights(model))
+        known = {source for source, _ in self._parts.values()}.union(model.state_dict())
+        others = [name for name in stored if name not in known and not name.endswith(SCALE)]
+        self._names = dict.fromkeys([*model.state_dict(), *others])
+
+    def __getitem__(self, name: str) -> Tensor:
+        source, part = self._parts.get(name, (name, None))
+        tensor = self._stored[source]
+        scale = self._stored.get(source + SCALE)
+        columns = [tensor] if scale is None else [tensor, scale.expand_as(tensor)]
+        if part is not None:
+            columns = [each.chunk(len(_QKV), dim=-1)[part] for each in columns]
+        real = columns[0].float() if scale is None else columns[0].float() * columns[1]
+        return real.T if name in self._linear else real
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _linear_weights(model: nn.Module) -> list[str]:

@@ -13,22 +13,16 @@ The two built-in ones, ``llm`` and ``offline``, are registered the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import pluggy
-
 from unigurd_sdk.policy import Policy
+from unigurd_trainer.hooks import hookimpl
 from unigurd_trainer.sdg.samples import Sample
 
-__all__ = ["GROUP", "Generator", "Request", "hookimpl", "hookspec"]
-
-GROUP = "unigurd_trainer"
-
-hookspec = pluggy.HookspecMarker(GROUP)
-hookimpl = pluggy.HookimplMarker(GROUP)
+__all__ = ["Generator", "Request", "hookimpl"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +56,3 @@ class Generator(Protocol):
     def generate(self, request: Request) -> Iterator[Sample]:
         """Yield about `request.count` samples, as they are ready; raise `TrainerError` when it cannot go on."""
         ...
-
-
-class Hooks:
-    """The hooks of the trainer."""
-
-    @hookspec
-    def provide_generators(self) -> Sequence[Generator]:
-        """Return the generators that a plugin adds; a name that is taken is refused."""
-        raise NotImplementedError

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
 
 import pluggy
 
-from unigurd_sdk.errors import PluginError
-from unigurd_trainer.errors import RecipeError
-from unigurd_trainer.sdg.hooks import GROUP, Generator, Hooks, hookimpl
+from unigurd_trainer.plugins import choose, collect, manage
+from unigurd_trainer.sdg.hooks import Generator, hookimpl
 
 __all__ = ["BuiltinGenerators", "find_generator", "generators", "load_generators"]
 
@@ -30,20 +27,13 @@ class BuiltinGenerators:
 
 def find_generator(name: str, known: Mapping[str, Generator] | None = None) -> Generator:
     """Return the generator of this name; RecipeError that names near ones if there is none."""
-    known = generators() if known is None else known
-    if name in known:
-        return known[name]
-    close = difflib.get_close_matches(name, known, n=1)
-    guess = f" Did you mean {close[0]!r}?" if close else ""
-    raise RecipeError(f"No generator is named {name!r}.{guess} There are: {', '.join(sorted(known))}.")
+    return choose(name, generators() if known is None else known, "generator")
 
 
 @cache
 def generators() -> Mapping[str, Generator]:
     """Return all generators by name, with those of installed plugins."""
-    manager = _manager([BuiltinGenerators()])
-    manager.load_setuptools_entrypoints(GROUP)
-    return _collect(manager)
+    return _collect(manage([BuiltinGenerators()], installed=True))
 
 
 def load_generators(plugins: Iterable[object]) -> Mapping[str, Generator]:
@@ -52,47 +42,12 @@ def load_generators(plugins: Iterable[object]) -> Mapping[str, Generator]:
     Raises:
         PluginError: A hook raised, a generator is none, or its name is taken.
     """
-    return _collect(_manager(plugins))
-
-
-def _manager(plugins: Iterable[object]) -> pluggy.PluginManager:
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(Hooks)
-    for plugin in plugins:
-        manager.register(plugin)
-    return manager
+    return _collect(manage(plugins))
 
 
 def _collect(manager: pluggy.PluginManager) -> Mapping[str, Generator]:
-    _check_hooks(manager)
-    found: dict[str, Generator] = {}
-    owners: dict[str, str] = {}
-    for implementation in manager.hook.provide_generators.get_hookimpls():
-        plugin = _plugin_name(implementation)
-        for generator in _provided(implementation, plugin):
-            if generator.name in found:
-                reason = f"the generator name {generator.name!r} is taken by {owners[generator.name]}"
-                raise PluginError(plugin, hook="provide_generators", reason=reason)
-            found[generator.name], owners[generator.name] = generator, plugin
-    return found
+    return collect(manager, "provide_generators", _name, "no generator; it needs `name` and `generate`")
 
 
-def _check_hooks(manager: pluggy.PluginManager) -> None:
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        raise PluginError(type(error.plugin).__name__, hook="provide_generators", reason=str(error)) from error
-
-
-def _provided(implementation: pluggy.HookImpl, plugin: str) -> Sequence[Generator]:
-    provided: Any = implementation.function()
-    for generator in provided:
-        if not isinstance(generator, Generator):
-            reason = f"{generator!r} is no generator; it needs `name` and `generate`"
-            raise PluginError(plugin, hook="provide_generators", reason=reason)
-    return tuple(provided)
-
-
-def _plugin_name(implementation: pluggy.HookImpl) -> str:
-    plugin = implementation.plugin
-    return getattr(plugin, "__name__", type(plugin).__name__)
+def _name(thing: object) -> str | None:
+    return thing.name if isinstance(thing, Generator) else None

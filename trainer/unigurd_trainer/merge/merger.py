@@ -1,0 +1,166 @@
+"""The merger: the same models merged again and again, as a search does, or once.
+
+What does not depend on the weights is kept between merges, so that a trial costs no more than `combine`. With nothing
+kept, memory holds one tensor of each model at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unigurd_trainer.errors import TrainerError
+from unigurd_trainer.merge.ingredients import Ingredients
+from unigurd_trainer.merge.method import MergeMethod
+from unigurd_trainer.merge.model import Model, shares
+from unigurd_trainer.merge.selection import MergeType, select
+from unigurd_trainer.merge.soup import Average
+from unigurd_trainer.merge.vectors import blocks
+
+__all__ = ["Merged", "Merger", "Preparations"]
+
+_AVERAGE = Average()
+
+
+@dataclass(slots=True)
+class Preparation:
+    """What was prepared with one set of options: of the whole model, and by tensor."""
+
+    survey: Any = None
+    tensors: dict[str, Any] = field(default_factory=dict)
+
+
+class Preparations:
+    """What was prepared with the `most` sets of options used last, each of about the size of all models together.
+
+    With `most` 0 only surveys are kept, which are small.
+    """
+
+    def __init__(self, most: int = 1) -> None:
+        self._most = most
+        self._known: OrderedDict[Hashable, Preparation] = OrderedDict()
+
+    def find(self, key: Hashable) -> Preparation | None:
+        """Return what was prepared under a key."""
+        if key in self._known:
+            self._known.move_to_end(key)
+        return self._known.get(key)
+
+    def add(self, key: Hashable, survey: Any) -> Preparation:  # noqa: ANN401 - each method's own
+        """Begin a preparation, and drop the one that was not used for longest."""
+        while len(self._known) >= max(1, self._most):
+            self._known.popitem(last=False)
+        self._known[key] = Preparation(survey)
+        return self._known[key]
+
+    def keep(self, preparation: Preparation, name: str, prepared: Any) -> None:  # noqa: ANN401
+        """Keep what was prepared of a tensor."""
+        if self._most:
+            preparation.tensors[name] = prepared
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Merged(Mapping[str, Tensor]):
+    """A merged model. A tensor is merged whenever it is asked for; `dict(merged)` merges all."""
+
+    merger: Merger
+    weights: tuple[float, ...]
+    merge_type: MergeType
+    selected: frozenset[str]
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.merger.tensor(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.merger.ingredients.names)
+
+    def __len__(self) -> int:
+        return len(self.merger.ingredients.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Merger:
+    """Merges models by a method. Not for several threads at once."""
+
+    ingredients: Ingredients
+    method: MergeMethod
+    prepared: Preparations = field(default_factory=Preparations)
+
+    def using(self, method: MergeMethod) -> Merger:
+        """Return a merger by another method, or with other options, that shares what was prepared."""
+        return replace(self, method=method)
+
+    def merge(self, weights: Sequence[float], merge_type: MergeType = "all") -> Merged:
+        """Merge with weights [K], which are scaled to a sum of 1; nothing is computed before it is asked for.
+
+        Raises:
+            TrainerError: The weights are not K numbers with a positive sum, the merge type selects nothing, or the
+                method needs a base and there is none.
+        """
+        selected = select(self.ingredients.names, merge_type)
+        if self.method.needs_base:
+            for name in selected:
+                self.ingredients.has_base(name)
+        return Merged(self, tuple(shares(weights, len(self.ingredients.models))), merge_type, frozenset(selected))
+
+    def into(self, model: nn.Module, weights: Sequence[float], merge_type: MergeType = "all") -> None:
+        """Merge into the parameters of a module, in place; one of other names or shapes is refused unchanged."""
+        merged = self.merge(weights, merge_type)
+        own, expected = model.state_dict(), self.ingredients.models[0]
+        wrong = [name for name in {**own, **expected} if _shape(own, name) != _shape(expected, name)]
+        if wrong:
+            raise TrainerError(f"The module is not built like the models; they differ in {', '.join(wrong)[:300]}.")
+        with torch.no_grad():
+            for name, tensor in merged.items():
+                own[name].copy_(tensor)
+
+    def tensor(self, merged: Merged, name: str) -> Tensor:
+        """Merge one tensor.
+
+        Raises:
+            TrainerError: A model has values in it that are not finite.
+        """
+        rest = self.ingredients.rest(name)
+        if name not in merged.selected or not rest.is_floating_point():
+            return rest.detach().clone()
+        values = self._method(name).combine(self._prepare(merged, name), merged.weights)
+        if not math.isfinite(values.sum(dtype=torch.float64)):
+            raise TrainerError(f"Merging gives values of {name} that are not finite; look for NaN in the models.")
+        if self._method(name).needs_base and self.ingredients.bases is not None:
+            _add(values, self.ingredients.bases.anchor[name])
+        return values.reshape(rest.shape).to(rest.dtype)
+
+    def _method(self, name: str) -> MergeMethod:
+        """The method for a tensor: those that are absent from the base are averaged."""
+        return self.method if not self.method.needs_base or self.ingredients.has_base(name) else _AVERAGE
+
+    def _prepare(self, merged: Merged, name: str) -> Any:  # noqa: ANN401 - each method's own
+        key = self.method.preparation, merged.merge_type if self.method.surveys else None
+        known = self.prepared.find(key) or self.prepared.add(key, self._survey(merged))
+        if name in known.tensors:
+            return known.tensors[name]
+        prepared = self._method(name).prepare(self.ingredients.site(name), known.survey)
+        self.prepared.keep(known, name, prepared)
+        return prepared
+
+    def _survey(self, merged: Merged) -> Any:  # noqa: ANN401
+        if not self.method.surveys:
+            return None
+        names = [name for name in merged if name in merged.selected and self._method(name) is self.method]
+        models = self.ingredients.models[0]
+        return self.method.survey([self.ingredients.site(name) for name in names if models[name].is_floating_point()])
+
+
+def _add(values: Tensor, anchor: Tensor) -> None:
+    for part, other in blocks(values, anchor.detach().reshape(-1)):
+        part.add_(other)
+
+
+def _shape(model: Model, name: str) -> tuple[int, ...] | None:
+    return tuple(model[name].shape) if name in model else None

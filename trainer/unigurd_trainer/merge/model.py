@@ -1,0 +1,124 @@
+"""A model to merge: a mapping from name to tensor, and what has to hold before several of them are merged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from unigurd_sdk.nn.weights import SCALE
+from unigurd_trainer.errors import DataError, TrainerError
+
+__all__ = ["Model", "Stored", "require_alike", "require_base", "shares"]
+
+Model = Mapping[str, Tensor]
+
+_SHOWN = 300
+"""Characters of a list of names that a message shows."""
+
+
+@dataclass(frozen=True)
+class Stored(Mapping[str, Tensor]):
+    """The tensors of a safetensors file, each read when it is asked for and not kept."""
+
+    file: Path
+
+    def __getitem__(self, name: str) -> Tensor:
+        from safetensors import safe_open
+
+        with safe_open(self.file, "pt") as tensors:  # closed at once: memory holds the tensors in use, not the file
+            if name not in tensors.keys():
+                raise KeyError(name)
+            return tensors.get_tensor(name)  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def _names(self) -> list[str]:
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self.file, "pt") as tensors:
+                return list(tensors.keys())
+        except (OSError, SafetensorError) as error:
+            raise DataError(f"not a safetensors file ({error})", file=self.file) from error
+
+
+class _Form(NamedTuple):
+    """What has to be equal of two tensors of one name."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+def shares(weights: Sequence[float], count: int) -> list[float]:
+    """Scale the weights of `count` models to a sum of 1.
+
+    Raises:
+        TrainerError: They are not as many, or one is negative or not finite, or all are zero.
+    """
+    values = [float(weight) for weight in weights]
+    good = len(values) == count and all(math.isfinite(value) and value >= 0 for value in values)
+    if not good or sum(values) <= 0:
+        raise TrainerError(
+            f"{count} models need as many weights, all finite, none negative and not all zero: {list(weights)}."
+        )
+    return [value / sum(values) for value in values]
+
+
+def require_alike(models: Sequence[Model]) -> None:
+    """Raise `TrainerError`, with the names that differ, unless all models have the same names, shapes and types."""
+    if not models:
+        raise TrainerError("There is no model to merge.")
+    if not models[0]:
+        raise TrainerError("Model 1 has no tensors.")
+    first = _forms(models[0], "Model 1")
+    for number, model in enumerate(models[1:], start=2):
+        _require_equal(first, _forms(model, f"Model {number}"), f"Model {number} is not built like model 1")
+
+
+def require_base(base: Model | None, model: Model) -> None:
+    """Raise `TrainerError` unless `base` exists, and what it shares with `model` is of the same shape and type."""
+    if not base:
+        raise TrainerError("This method merges differences to a base: give the model that the candidates started from.")
+    names = [name for name in model if name in base]
+    if not names:
+        raise TrainerError(f"The base has no tensor of the models; it has {_listed(base)}.")
+    theirs, ours = (_forms({name: side[name] for name in names}, "The base") for side in (model, base))
+    _require_equal(theirs, ours, "The base is not built like model 1")
+
+
+def _forms(model: Model, who: str) -> dict[str, _Form]:
+    forms = {}
+    for name, tensor in model.items():
+        if tensor.is_meta:
+            raise TrainerError(f"{who} has no data for {name} (a meta tensor). Load its weights first.")
+        if not tensor.is_floating_point() and name + SCALE in model:
+            raise TrainerError(f"{who} holds {name} as integers with a scale. Read it with nn.weights.unpacked first.")
+        forms[name] = _Form(tuple(tensor.shape), tensor.dtype)
+    return forms
+
+
+def _require_equal(one: Mapping[str, _Form], other: Mapping[str, _Form], problem: str) -> None:
+    differing = [name for name in dict.fromkeys((*one, *other)) if one.get(name) != other.get(name)]
+    if differing:
+        name = differing[0]
+        example = f" ({name}: {_told(one.get(name))} and {_told(other.get(name))})"
+        raise TrainerError(f"{problem}; they differ in {_listed(sorted(differing))}{example}.")
+
+
+def _told(form: _Form | None) -> str:
+    return "absent" if form is None else f"{list(form.shape)} {str(form.dtype).removeprefix('torch.')}"
+
+
+def _listed(names: Mapping[str, object] | Sequence[str]) -> str:
+    text = ", ".join(names)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(names)} in all)"
