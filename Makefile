@@ -19,7 +19,7 @@ SHIPPED := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*')
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP) install --upgrade pip
-	$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[dev,plots,sdg,tensorboard,torch,trainer]"
+	$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[baselines,dev,plots,sdg,tensorboard,torch,trainer]"
 	touch $@
 
 $(DEMO_READY): pyproject.toml $(SHIPPED)

@@ -80,7 +80,35 @@ def hub_sets() -> str:
     return "\n".join(lines) + "\n"
 
 
+def baseline_table() -> str:
+    """List the baselines that `unigurd-train baseline` knows."""
+    from unigurd_trainer.baselines.registry import BASELINES
+
+    lines = ["| name | who | judges by | score | keys |", "| --- | --- | --- | --- | --- |"]
+    for each in BASELINES.values():
+        keys = " or ".join(f"`{key}`" for key in each.keys).replace(" and ", "` and `")
+        lines.append(f"| `{each.name}` | [{each.title}]({each.source}) | {each.reads} | {each.score or '–'} | {keys} |")
+    return "\n".join(lines) + "\n"
+
+
+def baseline_categories() -> str:
+    """Show which categories of a baseline stand for which policy."""
+    from unigurd_trainer.baselines.llama_guard import TAXONOMIES
+    from unigurd_trainer.baselines.registry import BASELINES
+
+    tables = {each.title: each.taxonomy for each in BASELINES.values() if each.taxonomy and each.name != "llama-guard"}
+    tables |= {f"Llama Guard {number if number < 3 else '3, 4'}": table for number, table in TAXONOMIES.items()}
+    policies = sorted({name for table in tables.values() for name in table.policies})
+    lines = [f"| policy | {' | '.join(tables)} |", "| --- |" + " --- |" * len(tables)]
+    for policy in policies:
+        cells = [", ".join(table.policies.get(policy, ())) or "–" for table in tables.values()]
+        lines.append(f"| `{policy}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
+    "baselines": baseline_table,
+    "baseline-categories": baseline_categories,
     "bench-fusion": partial(benchmark, "fusion"),
     "bench-latency": partial(benchmark, "latency"),
     "bench-policies": partial(benchmark, "policies"),

@@ -122,12 +122,24 @@ async def test_a_template_that_does_not_fit_is_an_error(guard, judge, ask, templ
 
 async def test_a_text_that_does_not_fit_is_no_verdict(guard, judge, ask):
     judgement = await judge("llama-guard", ask("good " * 100), model=guard(context=64))
-    assert judgement.invalid.startswith("too long") and not judgement.flagged
+    assert judgement.invalid.startswith("too long") and not judgement.flagged and judgement.latency_ms is None
 
 
 async def test_an_answer_of_other_words_is_no_verdict(make_writer, judge, ask):
-    folder = str(make_writer("yes", "no", template=OWN))
-    assert (await judge("llama-guard", ask(), model=folder)).invalid == "no verdict in the answer"
+    folder = str(make_writer(after={HEADER: "good", "good": "</s>"}, template=OWN, specials=(HEADER,)))
+    judgement = await judge("llama-guard", ask("this is bad"), model=folder)
+    assert (judgement.invalid, judgement.label) == ("no verdict in the answer", "good")
+
+
+async def test_a_model_that_knows_other_words_is_an_error(make_writer, judge, ask):
+    with pytest.raises(RecipeError, match="does not know 'unsafe' and 'safe'"):
+        await judge("llama-guard", ask(), model=str(make_writer("yes", "no", template=OWN)))
+
+
+async def test_a_model_that_computes_nothing_gives_no_verdict(guard, opened, ask):
+    async with opened("llama-guard", model=guard()) as adapter:
+        adapter.writer._model.lm_head.weight.data.fill_(math.nan)
+        assert (await adapter.judge(ask("good"))).prediction("x").invalid
 
 
 async def test_a_model_that_is_not_there_says_what_to_do(judge, ask, tmp_path):

@@ -70,19 +70,17 @@ async def test_caution_alone_may_be_safe(lora, opened, ask, caution, flagged):
 
 
 def test_the_categories_of_aegis_are_those_of_the_card(tmp_path):
-    ours = aegis._categories(aegis.AegisOptions())
+    ours = aegis.AegisOptions().prompt()
     assert list(ours) == [f"O{n}" for n in range(1, 14)] and ours["O13"].startswith("Needs Caution.\nShould not\n- ")
     card = tmp_path / "card.txt"
     card.write_text("O1: Violence.\nShould not\n- x\nO2: Sexual.\n", encoding="utf-8")
-    assert aegis._categories(aegis.AegisOptions(prompt_categories=card)) == {
-        "O1": "Violence.\nShould not\n- x\nO2: Sexual."
-    }
+    assert aegis.AegisOptions(prompt_categories=card).prompt() == {"O1": "Violence.\nShould not\n- x\nO2: Sexual."}
     for broken in ("S1: x", ""):
         card.write_text(broken, encoding="utf-8")
         with pytest.raises(RecipeError, match="begin with 'O1: '"):
-            aegis._categories(aegis.AegisOptions(prompt_categories=card))
+            aegis.AegisOptions(prompt_categories=card).prompt()
     with pytest.raises(RecipeError, match="cannot be read"):
-        aegis._categories(aegis.AegisOptions(prompt_categories=tmp_path / "no"))
+        aegis.AegisOptions(prompt_categories=tmp_path / "no").prompt()
 
 
 @pytest.mark.parametrize(("role", "start"), [("user", "The prompt shall not"), ("assistant", "The chatbot shall not")])

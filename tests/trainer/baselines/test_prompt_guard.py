@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
@@ -93,3 +94,9 @@ async def test_the_positions_of_the_model_bound_the_window(classifier, opened):
 async def test_options_that_do_not_fit(classifier, judge, ask, options, reason):
     with pytest.raises(RecipeError, match=reason):
         await judge("prompt-guard", ask(), model=classifier(2), **options)
+
+
+async def test_a_model_that_computes_nothing_gives_no_verdict(classifier, opened, ask):
+    async with opened("prompt-guard", model=classifier(2), window=16, overlap=4) as adapter:
+        adapter._model.classifier.weight.data.fill_(math.nan)
+        assert (await adapter.judge(ask(TEXT))).prediction("x").invalid

@@ -65,6 +65,13 @@ def test_predictions_with_other_options_are_not_mixed(start, ask):
         start([ask("good 2")], count="any")
 
 
+def test_predictions_of_another_model_are_an_error_before_it_is_loaded(start, ask, tmp_path):
+    _, out = start([ask("good 1")])
+    guard = BASELINES["llama-guard"]
+    with pytest.raises(DataError, match="another model or settings"):
+        run(guard, guard.options(model=str(tmp_path / "no model")), [ask("good 2")], out)
+
+
 def test_an_error_of_one_row_is_an_invalid_one(start, llm, fake, ask):
     def some(call):
         return (

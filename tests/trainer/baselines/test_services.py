@@ -37,6 +37,8 @@ SERVICES = {  # name -> options, keys, and an answer that flags
 def service(request, monkeypatch, llm):
     """Name, options and a good answer of a service, whose keys are in the environment."""
     options, keys, answer = SERVICES[request.param]
+    if request.param == "bedrock":
+        pytest.importorskip("botocore")
     for name, value in keys.items():
         monkeypatch.setenv(name, value)
     if request.param == "llama-guard":

@@ -9,11 +9,13 @@ defensive adapter; ``caution=safe`` does not count it, as for the permissive one
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -71,6 +73,25 @@ class AegisOptions(CountOptions, LocalOptions):
     caution: Literal["unsafe", "safe"] = Field(default="unsafe", description="what 'Needs Caution' alone is")
     prompt_categories: Path | None = Field(default=None, description="file with the text of the categories")
 
+    def settings(self) -> dict[str, Any]:
+        """Return the options that can change an answer, and the categories by their hash."""
+        text = json.dumps(self.prompt())
+        return {**super().settings(), "prompt_categories": hashlib.sha256(text.encode("ascii")).hexdigest()[:16]}
+
+    def prompt(self) -> dict[str, str]:
+        """Return the text of the categories by their codes; of a file it is all under the first one."""
+        if self.prompt_categories is None:
+            titles = TAXONOMY.categories.items()
+            return {code: f"{title}.\nShould not\n- Contain {MEANINGS[title]}." for code, title in titles}
+        try:
+            text = self.prompt_categories.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"The categories cannot be read from {self.prompt_categories} ({error}).") from error
+        first, colon, rest = text.partition(":")
+        if not colon or first != "O1":
+            raise RecipeError(f"{self.prompt_categories} does not begin with 'O1: ', as the categories on the card do.")
+        return {first: rest.strip()}
+
     def model_name(self) -> str:
         """Return the adapter."""
         return self.adapter.rstrip("/").rpartition("/")[2]
@@ -86,33 +107,17 @@ class Aegis:
 
     async def judge(self, question: Question) -> Judgement:
         """Judge the last message of the conversation."""
-        written = await self.writer.write(
-            Prompt(text=guard_prompt(conversation(question), self.categories, llama_3=False))
-        )
+        prompt = guard_prompt(conversation(question), self.categories, llama_3=False)
+        written = await self.writer.write(Prompt(text=prompt))
         judged = guard_judgement(written, TAXONOMY, self.options.count, question.policy.name)
         if judged.categories == (CAUTION,) and self.options.caution == "safe":
             return replace(judged, flagged=False, score=0.0)
         return judged
 
 
-def _categories(options: AegisOptions) -> dict[str, str]:
-    if options.prompt_categories is None:
-        return {
-            code: f"{title}.\nShould not\n- Contain {MEANINGS[title]}." for code, title in TAXONOMY.categories.items()
-        }
-    try:
-        text = options.prompt_categories.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"The categories cannot be read from {options.prompt_categories} ({error}).") from error
-    first, colon, rest = text.partition(":")
-    if not colon or first != "O1":
-        raise RecipeError(f"{options.prompt_categories} does not begin with 'O1: ', as the categories on the card do.")
-    return {first: rest.strip()}
-
-
 @asynccontextmanager
 async def _open(options: AegisOptions) -> AsyncIterator[Aegis]:
-    categories = _categories(options)
+    categories = options.prompt()
     async with open_local(options, SAFE_UNSAFE, options.adapter) as writer:
         yield Aegis(options, writer, categories)
 
@@ -123,7 +128,9 @@ BASELINE = Baseline(
     options=AegisOptions,
     open=_open,
     reads="its own categories",
+    score='P("unsafe") of the two words',
     source="https://huggingface.co/nvidia/Aegis-AI-Content-Safety-LlamaGuard-Defensive-1.0",
     taxonomy=TAXONOMY,
     extra="baselines",
+    trained_on=("nvidia/Aegis-AI-Content-Safety-Dataset-1.0",),
 )

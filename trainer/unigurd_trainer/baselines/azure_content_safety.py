@@ -134,6 +134,7 @@ BASELINE = Baseline(
     options=AzureContentSafetyOptions,
     open=_open,
     reads="its own categories",
+    score="the highest severity, as a share of the scale",
     source="https://learn.microsoft.com/en-us/rest/api/contentsafety/text-operations/analyze-text",
     taxonomy=TAXONOMY,
     keys=KEYS,

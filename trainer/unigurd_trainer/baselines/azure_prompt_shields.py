@@ -69,6 +69,7 @@ BASELINE = Baseline(
     options=AzureOptions,
     open=_open,
     reads="attacks on an assistant",
+    score="",
     source="https://learn.microsoft.com/en-us/azure/ai-services/content-safety/quickstart-jailbreak",
     keys=KEYS,
 )

@@ -41,10 +41,12 @@ class Baseline(Generic[O]):
         options: Type of its options.
         open: Makes the adapter; entering it loads the model or opens the connection.
         reads: What it judges by: ``its own categories``, ``the policy``, or either.
+        score: What its scores are; empty if it has none.
         source: Address of the documentation that the adapter follows.
         taxonomy: Its categories, where it has some.
         keys: Environment variables with its key.
         extra: Extra of this package that it needs.
+        trained_on: Data sets of the Hub whose train split it was trained on, as its makers say.
     """
 
     name: str
@@ -52,10 +54,12 @@ class Baseline(Generic[O]):
     options: type[O]
     open: Callable[[O], AbstractAsyncContextManager[Adapter]]
     reads: str
+    score: str
     source: str
     taxonomy: Taxonomy | None = None
     keys: tuple[str, ...] = ()
     extra: str = ""
+    trained_on: tuple[str, ...] = ()
 
     def unmapped(self, options: O, policies: Iterable[str]) -> list[str]:
         """Return the policies under which any finding counts, as none of its categories stands for them."""
@@ -71,4 +75,10 @@ class Baseline(Generic[O]):
         settings: dict[str, Any] = {"baseline": self.name, **options.settings()}
         model = options.model_name()
         name = f"{self.title} ({model})" if model else self.title
-        return Header(model=name, version=options.version(), threshold_rule=options.rule(), settings=settings)
+        return Header(
+            model=name,
+            version=options.version(),
+            threshold_rule=options.rule(),
+            trained_on=self.trained_on,
+            settings=settings,
+        )

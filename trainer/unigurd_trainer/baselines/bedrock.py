@@ -22,7 +22,7 @@ from unigurd_trainer.baselines.baseline import Baseline
 from unigurd_trainer.baselines.counting import Taxonomy
 from unigurd_trainer.baselines.judgement import Judgement
 from unigurd_trainer.baselines.keys import MissingKey
-from unigurd_trainer.baselines.options import CountOptions, ServiceOptions
+from unigurd_trainer.baselines.options import CountOptions, MaybeUrl, ServiceOptions
 from unigurd_trainer.baselines.service import Service, open_service
 from unigurd_trainer.http.client import Call, json_call
 from unigurd_trainer.measure.questions import Question
@@ -70,7 +70,7 @@ FOUND_IN = (
 class BedrockOptions(CountOptions, ServiceOptions):
     """Options of a guardrail. A denied topic counts for the policy of the same name, too."""
 
-    endpoint: str = Field(default="", description="base URL; empty is that of the region")
+    endpoint: MaybeUrl = Field(default="", description="base URL; empty is that of the region")
     region: str = Field(default="us-east-1", min_length=1, description="region of the guardrail")
     guardrail: str = Field(min_length=1, description="identifier or ARN of the guardrail")
     guardrail_version: str = Field(default="DRAFT", pattern=r"^([1-9][0-9]{0,7}|DRAFT)$", description="its version")
@@ -171,6 +171,7 @@ BASELINE = Baseline(
     options=BedrockOptions,
     open=_open,
     reads="the policies of a guardrail that you made",
+    score="",
     source="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ApplyGuardrail.html",
     taxonomy=TAXONOMY,
     keys=(" and ".join(KEYS),),

@@ -124,6 +124,7 @@ BASELINE = Baseline(
     options=ChatOptions,
     open=_open,
     reads="the policy",
+    score='P("Unsafe") of the two words, with `logprobs`',
     source="https://platform.openai.com/docs/api-reference/chat/create",
     keys=KEYS,
 )

@@ -88,6 +88,7 @@ BASELINE = Baseline(
     options=GraniteGuardianOptions,
     open=_open,
     reads="the policy, or its own criteria",
+    score='P("Yes") of the two words',
     source="https://github.com/ibm-granite/granite-guardian",
     extra="baselines",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from unigurd_trainer.measure.predictions import Prediction
@@ -40,8 +41,10 @@ class Judgement:
         found = f"[{', '.join(self.categories)}]" if self.categories else ""
         said = " ".join(" ".join(filter(None, (self.label, found))).split())
         latency = None if self.latency_ms is None else round(self.latency_ms, 1)
-        if self.invalid:
-            note = f"{self.invalid}: {said}" if said else self.invalid
+        broken = self.score is not None and math.isnan(self.score)
+        reason = self.invalid or ("the score is not a number" if broken else "")
+        if reason:
+            note = f"{reason}: {said}" if said else reason
             return Prediction(id=id, invalid=True, latency_ms=latency, note=note[:LONGEST_NOTE])
         score = None if self.score is None else round(min(1.0, max(0.0, self.score)), 6)
         return Prediction(id=id, score=score, flagged=self.flagged, latency_ms=latency, note=said[:LONGEST_NOTE])

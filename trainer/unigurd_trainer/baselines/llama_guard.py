@@ -144,6 +144,7 @@ BASELINE = Baseline(
     options=LlamaGuardOptions,
     open=_open,
     reads="its own categories, or the policy",
+    score='P("unsafe") of the two words',
     source="https://www.llama.com/docs/model-cards-and-prompt-formats/llama-guard-3/",
     taxonomy=TAXONOMIES[3],
     keys=KEYS,

@@ -43,11 +43,13 @@ def load_classifier(options: LocalOptions) -> Any:  # noqa: ANN401
 @contextmanager
 def memory_guard(rows: int) -> Iterator[None]:
     """Turn a lack of memory into an error that says what to do."""
-    import torch
+    from unigurd_trainer.loop import NO_MEMORY
 
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(phrase in str(error) for phrase in NO_MEMORY):
+            raise
         raise TrainerError(
             f"A batch of {rows} rows does not fit into memory. Lower batch_tokens (--set batch_tokens=2048), or choose "
             "a smaller dtype or another device; what was judged stays, and the same command goes on."

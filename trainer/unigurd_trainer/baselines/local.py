@@ -37,6 +37,11 @@ class LocalWriter:
     def __init__(self, tokenizer: Any, model: Any, words: VerdictWords, batch_tokens: int) -> None:  # noqa: ANN401
         self._tokenizer, self._model = tokenizer, model
         self._unsafe, self._safe = words.token_ids(self._encode)
+        if not (self._unsafe and self._safe):
+            raise RecipeError(
+                f"The tokenizer of {tokenizer.name_or_path} does not know {words.unsafe!r} and {words.safe!r}. "
+                "Check that the option `model` names the model that the baseline is for."
+            )
         self._longest = int(getattr(model.config.get_text_config(), "max_position_embeddings", 0) or 1 << 30)
         self._batch: Batcher[_Encoded, Written] = Batcher(self._run, lambda each: len(each.ids), batch_tokens)
 
@@ -94,11 +99,10 @@ class LocalWriter:
     def _written(self, prompt: Prompt, tokens: list[int], odds: list[float], ms: float) -> Written:
         """Find the verdict among the new tokens; `odds` has P(unsafe) of the two words at each of them."""
         text = self._tokenizer.decode(tokens, skip_special_tokens=True)
-        if prompt.at_once:
-            return Written(text, odds[0], ms)
         verdicts = {*self._unsafe, *self._safe}
         behind = range(self._start(prompt.after, tokens), len(tokens))
-        return Written(text, next((odds[at] for at in behind if tokens[at] in verdicts), None), ms)
+        places = [0] if prompt.at_once else [at for at in behind if tokens[at] in verdicts]
+        return Written(text, odds[places[0]] if places else None, ms)
 
     def _start(self, after: str, tokens: list[int]) -> int:
         """Return the first token behind a text of the answer; behind all of them if it is not there."""

@@ -23,6 +23,7 @@ from unigurd_trainer.baselines.keys import key_from
 from unigurd_trainer.baselines.options import ServiceOptions
 from unigurd_trainer.baselines.service import Service, open_service
 from unigurd_trainer.baselines.writing import conversation
+from unigurd_trainer.http.options import HttpUrl
 from unigurd_trainer.measure.questions import Question
 
 __all__ = ["BASELINE", "Nemo", "NemoOptions"]
@@ -36,9 +37,7 @@ STATUSES = {"passed": False, "success": False, "modified": True, "blocked": True
 class NemoOptions(ServiceOptions):
     """Options of a NeMo Guardrails server."""
 
-    endpoint: str = Field(
-        default="http://localhost:8000", pattern="^https?://[^/]", description="base URL of the server, without /v1"
-    )
+    endpoint: HttpUrl = Field(default="http://localhost:8000", description="base URL of the server, without /v1")
     path: str = Field(default="/v1/checks", pattern="^/", description="/v1/guardrail/checks for the microservice")
     model: str = Field(default="gpt-4o", min_length=1, description="main model, which self-checks ask")
     config_id: str = Field(default="", description="configuration; empty is the one named like the row's policy")
@@ -87,5 +86,6 @@ BASELINE = Baseline(
     options=NemoOptions,
     open=_open,
     reads="the policy, in a configuration of the server",
+    score="",
     source="https://docs.nvidia.com/nemo/guardrails/latest/",
 )

@@ -7,6 +7,7 @@ without the prompt.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ def _result(data: Mapping[str, Any]) -> tuple[dict[str, bool], dict[str, float],
         result = data["results"][0]
         flags = {name: bool(flag) for name, flag in result["categories"].items()}
         scores = {name: float(score) for name, score in result["category_scores"].items() if score is not None}
-        return flags, scores, bool(result["flagged"])
+        return None if any(map(math.isnan, scores.values())) else (flags, scores, bool(result["flagged"]))
     except (KeyError, IndexError, TypeError, ValueError, AttributeError):
         return None
 
@@ -115,6 +116,7 @@ BASELINE = Baseline(
     options=OpenAiModerationOptions,
     open=_open,
     reads="its own categories",
+    score="the highest of its categories",
     source="https://platform.openai.com/docs/api-reference/moderations/create",
     taxonomy=TAXONOMY,
     keys=KEYS,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from unigurd_trainer.baselines.counting import Count, Taxonomy
 from unigurd_trainer.http.options import ConnectionOptions, HttpUrl
 from unigurd_trainer.http.reply import without_secrets
 
-__all__ = ["BaselineOptions", "CountOptions", "LocalOptions", "ServiceOptions", "WriterOptions"]
+__all__ = ["BaselineOptions", "CountOptions", "LocalOptions", "MaybeUrl", "ServiceOptions", "WriterOptions"]
+
+
+MaybeUrl = Annotated[str, StringConstraints(strip_whitespace=True, pattern="^(https?://[^/].*)?$")]
 
 
 class BaselineOptions(BaseModel):
@@ -71,7 +74,7 @@ class ServiceOptions(BaselineOptions, ConnectionOptions):
 
     def settings(self) -> dict[str, Any]:
         """Return the options that can change an answer, and the address without secrets."""
-        return {**super().settings(), "endpoint": without_secrets(self.endpoint)}
+        return {**super().settings(), "endpoint": self.endpoint and without_secrets(self.endpoint)}
 
     @property
     def ahead(self) -> int:
@@ -116,9 +119,7 @@ class WriterOptions(LocalOptions, ConnectionOptions):
 
     UNRECORDED: ClassVar[frozenset[str]] = LocalOptions.UNRECORDED | set(ConnectionOptions.model_fields)
 
-    endpoint: str = Field(
-        default="", pattern="^(https?://[^/].*)?$", description="base URL of a server of the model; empty runs it here"
-    )
+    endpoint: MaybeUrl = Field(default="", description="base URL of a server of the model; empty runs it here")
 
     @property
     def ahead(self) -> int:
@@ -127,4 +128,4 @@ class WriterOptions(LocalOptions, ConnectionOptions):
 
     def settings(self) -> dict[str, Any]:
         """Return the options that can change an answer, and the address without secrets."""
-        return {**super().settings(), "endpoint": without_secrets(self.endpoint) if self.endpoint else ""}
+        return {**super().settings(), "endpoint": self.endpoint and without_secrets(self.endpoint)}

@@ -8,6 +8,7 @@ text goes in overlapping windows, and the highest score counts. The score of ver
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -78,6 +79,8 @@ class PromptGuard:
         """Judge the text, without its prompt."""
         scored = await self._batch(self.windows(question.text))
         scores = [self._score(row) for row in scored.probabilities]
+        if any(map(math.isnan, scores)):
+            return Judgement(score=math.nan, latency_ms=scored.ms)
         worst = scored.probabilities[scores.index(max(scores))]
         label = self._labels[worst.index(max(worst))]
         return Judgement(max(scores) >= self._options.threshold, max(scores), label=label, latency_ms=scored.ms)
@@ -127,6 +130,7 @@ BASELINE = Baseline(
     options=PromptGuardOptions,
     open=_open,
     reads="attacks on an assistant",
+    score="1 - P(benign), the highest of the windows",
     source="https://huggingface.co/meta-llama/Llama-Prompt-Guard-2-86M",
     extra="baselines",
 )

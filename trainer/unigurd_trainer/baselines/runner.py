@@ -91,8 +91,11 @@ def run(
 async def _run(
     baseline: Baseline[Any], options: BaselineOptions, questions: list[Question], out: Path, observe: Observe
 ) -> Tally:
+    header = baseline.header(options)
+    if out.exists():
+        PredictionWriter(out, header).close()  # predictions of another model are an error before a model is loaded
     async with baseline.open(options) as adapter:
-        with PredictionWriter(out, baseline.header(options)) as writer:
+        with PredictionWriter(out, header) as writer:
             return await run_adapter(adapter, questions, writer, options.ahead, observe)
 
 

@@ -9,6 +9,7 @@ the guideline.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -91,10 +92,12 @@ class ShieldGemma:
             *(self.writer.write(self._prompt(question, text)) for text in guidelines.values())
         )
         ms = sum(answer.ms for answer in answers)
-        for answer in answers:
-            if answer.problem or answer.score is None:
-                return Judgement(invalid=answer.problem or "no verdict in the answer", label=answer.text, latency_ms=ms)
-        scores = {title: answer.score or 0.0 for title, answer in zip(guidelines, answers, strict=True)}
+        problem = next((answer.problem for answer in answers if answer.problem), "")
+        if problem:
+            return Judgement(invalid=problem)
+        scores = {title: float(answer.score or 0) for title, answer in zip(guidelines, answers, strict=True)}
+        if any(map(math.isnan, scores.values())):
+            return Judgement(score=math.nan, latency_ms=ms)
         found = tuple(title for title, score in scores.items() if score >= self.options.threshold)
         return Judgement(bool(found), max(scores.values()), found, latency_ms=ms)
 
@@ -125,6 +128,7 @@ BASELINE = Baseline(
     options=ShieldGemmaOptions,
     open=_open,
     reads="its own guidelines, or the policy",
+    score='the highest P("Yes") of its guidelines',
     source="https://ai.google.dev/gemma/docs/shieldgemma/model_card",
     taxonomy=TAXONOMY,
     extra="baselines",

@@ -82,6 +82,8 @@ BASELINE = Baseline(
     options=WildGuardOptions,
     open=_open,
     reads="harm in general",
+    score='P("yes") of the two words',
     source="https://huggingface.co/allenai/wildguard",
     extra="baselines",
+    trained_on=("allenai/wildguardmix#prompts", "allenai/wildguardmix#responses"),
 )

@@ -71,7 +71,7 @@ def conversation(question: Question) -> list[Message]:
 def judgement_of(written: Written, said: bool | None, categories: tuple[str, ...] = ()) -> Judgement:
     """Return the verdict of a model whose answer was read as `said`; None means that it could not be read."""
     if written.problem:
-        return Judgement(invalid=written.problem, latency_ms=written.ms)
+        return Judgement(invalid=written.problem, latency_ms=written.ms or None)
     if said is None or written.score is None:
         return Judgement(invalid="no verdict in the answer", label=written.text, latency_ms=written.ms)
     found = categories if said else ()
