@@ -16,7 +16,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,14 +33,12 @@ from unigurd_trainer.feeding import Feed
 from unigurd_trainer.losses.masking import seed_of
 from unigurd_trainer.losses.mlm import MlmHead
 from unigurd_trainer.losses.total import not_finite, require_sane, total_loss
+from unigurd_trainer.memory import memory_named
 from unigurd_trainer.objective import Losses, autocast
 from unigurd_trainer.recipe import GipRecipe, OptimRecipe
 from unigurd_trainer.team import Team
 
 Validate = Callable[[GuardModel], dict[str, float]]
-
-NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
-"""What torch says where memory runs out: CUDA, and the CPU's allocator on Windows and elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ def train(setup: Setup, observe: Callable[[dict[str, Any]], None] = lambda recor
     log = Log(setup.out / "log.jsonl", observe) if team.leads else None
     clock = Clock(progress)
     saved = time.monotonic()
-    with memory_named(progress):
+    with memory_named(lambda: less_memory(progress)):
         for parts in setup.feed.steps(progress.step, recipe.steps):
             if finished(recipe, progress):
                 break
@@ -144,19 +142,13 @@ def trained(setup: Setup) -> list[nn.Parameter]:
     return [*setup.model.parameters(), *beside]
 
 
-@contextmanager
-def memory_named(progress: Progress) -> Iterator[None]:
-    """Turn the many ways in which memory runs out into a `TrainerError` that says what helps."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(phrase in str(error) for phrase in NO_MEMORY):
-            raise
-        raise TrainerError(
-            f"Out of memory at step {progress.step}. Run the same command again with more --parts (a step is computed "
-            "in so many) or fewer --workers; the run goes on from its last state. Or lower episodes, data.texts or "
-            "data.max_text in the recipe, and start in a new folder."
-        ) from error
+def less_memory(progress: Progress) -> str:
+    """Say what helps where memory ran out."""
+    return (
+        f"Out of memory at step {progress.step}. Run the same command again with more --parts (a step is computed "
+        "in so many) or fewer --workers; the run goes on from its last state. Or lower episodes, data.texts or "
+        "data.max_text in the recipe, and start in a new folder."
+    )
 
 
 def judge(setup: Setup, progress: Progress, log: Log | None) -> None:

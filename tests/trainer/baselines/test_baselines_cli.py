@@ -113,7 +113,7 @@ def test_rows_without_an_answer_are_asked_again_on_demand(llm, fake, unigurd, wr
     [
         (
             ("shieldgemma",),
-            "No baseline is named 'shieldgemma'. Did you mean 'shield-gemma'? There are: openai-moderation",
+            "No baseline is named 'shieldgemma'. Did you mean 'shield-gemma'? There are: aegis",
         ),
         (("openai-moderation",), "set the environment variable OPENAI_API_KEY or UNIGURD_API_KEY"),
         (("openai-moderation", "--set", "cuont=any"), "cuont: Extra inputs are not permitted. There are: concurrency"),

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from unigurd_sdk.errors import MissingExtra
-from unigurd_trainer.errors import RecipeError, TrainerError
+from unigurd_trainer.errors import RecipeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from unigurd_trainer.baselines.options import LocalOptions
 
-__all__ = ["load_causal", "load_classifier", "load_tokenizer", "memory_guard"]
+__all__ = ["load_causal", "load_classifier", "load_tokenizer", "smaller_batches"]
 
 
 def load_tokenizer(options: LocalOptions, model: str = "") -> Any:  # noqa: ANN401 - transformers is optional
@@ -40,20 +37,12 @@ def load_classifier(options: LocalOptions) -> Any:  # noqa: ANN401
     return _loaded(from_pretrained, options, options.model, _weights(options)).to(_device(options)).eval()
 
 
-@contextmanager
-def memory_guard(rows: int) -> Iterator[None]:
-    """Turn a lack of memory into an error that says what to do."""
-    from unigurd_trainer.loop import NO_MEMORY
-
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(phrase in str(error) for phrase in NO_MEMORY):
-            raise
-        raise TrainerError(
-            f"A batch of {rows} rows does not fit into memory. Lower batch_tokens (--set batch_tokens=2048), or choose "
-            "a smaller dtype or another device; what was judged stays, and the same command goes on."
-        ) from error
+def smaller_batches(rows: int) -> str:
+    """Say what helps where a batch does not fit into memory."""
+    return (
+        f"A batch of {rows} rows does not fit into memory. Lower batch_tokens (--set batch_tokens=2048), or choose "
+        "a smaller dtype or another device; what was judged stays, and the same command goes on."
+    )
 
 
 def _transformers() -> Any:  # noqa: ANN401

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from unigurd_trainer.baselines.batching import Batcher
-from unigurd_trainer.baselines.loading import load_causal, load_tokenizer, memory_guard
+from unigurd_trainer.baselines.loading import load_causal, load_tokenizer, smaller_batches
 from unigurd_trainer.baselines.options import LocalOptions
 from unigurd_trainer.baselines.verdict_words import VerdictWords
 from unigurd_trainer.baselines.writing import Prompt, Written
 from unigurd_trainer.errors import RecipeError
+from unigurd_trainer.memory import memory_named
 
 __all__ = ["LocalWriter", "open_local"]
 
@@ -83,7 +84,7 @@ class LocalWriter:
         import torch
 
         started = time.perf_counter()
-        with memory_guard(len(batch)), torch.inference_mode():
+        with memory_named(lambda: smaller_batches(len(batch))), torch.inference_mode():
             ids, mask = self._padded([each.ids for each in batch])
             made = self._model.generate(
                 input_ids=ids, attention_mask=mask, do_sample=False, temperature=None, top_p=None, top_k=None,

@@ -20,10 +20,11 @@ from pydantic import Field
 from unigurd_trainer.baselines.baseline import Baseline
 from unigurd_trainer.baselines.batching import Batcher
 from unigurd_trainer.baselines.judgement import Judgement
-from unigurd_trainer.baselines.loading import load_classifier, load_tokenizer, memory_guard
+from unigurd_trainer.baselines.loading import load_classifier, load_tokenizer, smaller_batches
 from unigurd_trainer.baselines.options import LocalOptions
 from unigurd_trainer.errors import RecipeError
 from unigurd_trainer.measure.questions import Question
+from unigurd_trainer.memory import memory_named
 
 __all__ = ["BASELINE", "PromptGuard", "PromptGuardOptions"]
 
@@ -113,7 +114,7 @@ class PromptGuard:
         import torch
 
         padded = self._tokenizer.pad({"input_ids": [*windows]}, return_tensors="pt").to(self._model.device)
-        with memory_guard(len(windows)), torch.inference_mode():
+        with memory_named(lambda: smaller_batches(len(windows))), torch.inference_mode():
             logits = self._model(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"]).logits
         rows: list[list[float]] = logits.float().softmax(-1).tolist()
         return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ from unigurd_trainer.baselines import (
     wild_guard,
 )
 from unigurd_trainer.baselines.baseline import Baseline
-from unigurd_trainer.errors import RecipeError
+from unigurd_trainer.plugins import choose
 
 __all__ = ["BASELINES", "find_baseline"]
 
@@ -46,8 +45,4 @@ BASELINES: Mapping[str, Baseline[Any]] = {
 
 def find_baseline(name: str) -> Baseline[Any]:
     """Return the baseline of this name; RecipeError that lists them if there is none."""
-    if name in BASELINES:
-        return BASELINES[name]
-    close = difflib.get_close_matches(name, BASELINES, n=1)
-    guess = f" Did you mean {close[0]!r}?" if close else ""
-    raise RecipeError(f"No baseline is named {name!r}.{guess} There are: {', '.join(BASELINES)}.")
+    return choose(name, BASELINES, "baseline")
