@@ -117,16 +117,25 @@ def test_a_writer_continues_where_it_was_cut(tmp_path):
 
 def test_a_file_that_was_cut_in_its_header_starts_again(tmp_path):
     path = tmp_path / "p.jsonl"
-    path.write_text('{"predictions": 1, "mo')
+    path.write_text(Header(model="acme").model_dump_json()[:30])
     with PredictionWriter(path, Header(model="acme")) as writer:
         writer.write(Prediction(id="a", flagged=True))
     assert read_predictions(path).header == Header(model="acme")
 
 
-def test_a_writer_leaves_other_files_as_they_are(tmp_path):
-    for name, text in (("other.jsonl", json.dumps(HEADER) + "\n"), ("rows.jsonl", '{"text": "t"}\n'), ("p.csv", "a\n")):
-        path = tmp_path / name
-        path.write_text(text)
-        with pytest.raises(DataError):
-            PredictionWriter(path, Header(model="acme", version="3"))
-        assert path.read_text() == text
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("other.jsonl", json.dumps(HEADER) + "\n"),
+        ("cut.jsonl", json.dumps(HEADER) + '\n{"id": "a", "sc'),
+        ("rows.jsonl", '{"text": "t"}\n'),
+        ("line.jsonl", '{"text": "no line end"}'),
+        ("p.csv", "a\n"),
+    ],
+)
+def test_a_writer_leaves_other_files_as_they_are(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(DataError):
+        PredictionWriter(path, Header(model="acme", version="3"))
+    assert path.read_text() == text

@@ -172,12 +172,7 @@ class PredictionWriter:
         if path.suffix != ".jsonl":
             raise DataError("a file of predictions has a name that ends in .jsonl", file=path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._rows: dict[str, Prediction] = {}
-        if path.exists() and _drop_cut_line(path):
-            own, rows = _opened(path)
-            if own != header:
-                raise DataError("it holds predictions of another model or settings; use another file", file=path)
-            self._rows.update((row.id, row) for _, row in rows)
+        self._rows = _continued(path, header) if path.exists() else {}
         self._file = path.open("a", encoding="utf-8", buffering=1)
         if not self._file.tell():
             self._file.write(header.model_dump_json() + "\n")
@@ -246,11 +241,21 @@ def _parsed(kind: type[Line], line: str, file: Path, number: int) -> Line:
         raise DataError(f"this is not {what} ({reason}); correct the line", file=file, line=number) from error
 
 
-def _drop_cut_line(path: Path) -> int:
-    """Cut off what follows the last line end, and return the size that is left."""
-    size = path.read_bytes().rfind(b"\n") + 1
-    os.truncate(path, size)
-    return size
+def _continued(path: Path, header: Header) -> dict[str, Prediction]:
+    """Return the predictions of a file of this header, and cut off what follows its last line end.
+
+    Any other file is refused and stays as it is.
+    """
+    content = path.read_bytes()
+    end = content.rfind(b"\n") + 1
+    if not end and header.model_dump_json().encode("utf-8").startswith(content):
+        os.truncate(path, 0)
+        return {}
+    first = content[:end].partition(b"\n")[0].decode("utf-8", "replace")
+    if _parsed(Header, first, path, 1) != header:
+        raise DataError("it holds predictions of another model or settings; use another file", file=path)
+    os.truncate(path, end)
+    return {row.id: row for _, row in _opened(path)[1]}
 
 
 def _fingerprint(header: Header, rows: Mapping[str, Prediction]) -> str:
