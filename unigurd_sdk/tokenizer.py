@@ -81,7 +81,7 @@ class GuardTokenizer:
 
     @property
     def specials(self) -> frozenset[int]:
-        """The ids of all special tokens; none comes out of a text."""
+        """The ids of all special tokens; only the unknown one comes out of a text, where a character is unknown."""
         return frozenset(_special_id(self._tokenizer, (name,)) for name in _written_specials(self._tokenizer))
 
     @classmethod

@@ -18,6 +18,7 @@ from unigurd_sdk.nn.encoder import Segments  # noqa: E402
 from unigurd_sdk.tokenizer import pad_rows  # noqa: E402
 from unigurd_trainer import export_stage, finetune, gip  # noqa: E402
 from unigurd_trainer.base import find_base  # noqa: E402
+from unigurd_trainer.errors import RecipeError  # noqa: E402
 from unigurd_trainer.finetune import TaskRecipe  # noqa: E402
 from unigurd_trainer.rows import Example  # noqa: E402
 from unigurd_trainer.starts import Start  # noqa: E402
@@ -135,3 +136,6 @@ def test_a_task_guard_is_trained_from_it(exported_of, tmp_path):
     assert 0 <= result["after"]["auc"] <= 1
     with Guard.from_pretrained(tmp_path / "task") as guard:
         assert 0 < guard.check("lamp door 7", policy=policy).score < 1
+    other = Start.of_checkpoint(Checkpoint.open(exported_of("roberta")[0]))
+    with pytest.raises(RecipeError, match="another output folder"):
+        finetune.run(policy, TaskData(rows[:32], rows[32:]), other, tmp_path / "task", recipe=recipe)
