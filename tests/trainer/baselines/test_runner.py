@@ -47,7 +47,8 @@ def test_every_row_is_judged_once(start, llm, ask):
     assert {row.id: row.flagged for row in predictions.rows.values()} == {
         each.id: "bad" in each.text for each in questions
     }
-    assert predictions.header.model == "OpenAI moderation (omni-moderation-latest)" and predictions.scored
+    assert predictions.header.model == "OpenAI moderation (omni-moderation-latest)"
+    assert all(row.score is not None for row in predictions.rows.values())
     assert sorted(texts(llm)) == sorted(each.text for each in questions)
     assert seen[0] == 0 and seen[-1] == 10 and seen == sorted(seen)
 

@@ -60,7 +60,8 @@ class Service:
             value = read(_object(reply.text))
             return Again(f"not an answer ({reply.reason})", 200) if value is None else Timed(value, 1e3 * reply.seconds)
 
-        return await self.http.post(make, outcome)
+        async with self.http.place:
+            return await self.http.post(make, outcome)
 
     def _error(self, reply: Reply) -> EndpointError:
         status, reason, shown = reply.status, reply.reason, self.http.shown

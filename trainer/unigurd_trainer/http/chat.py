@@ -58,20 +58,22 @@ class ChatClient:
             NoAnswer: The server cannot be reached or stays busy.
             EndpointError: The server denies access, or does not know the model.
         """
-        dialect = known = self._dialect
-        while True:
-            try:
-                answer = await self._send(dialect.body(ask))
-            except RequestRejected as error:
-                simpler = dialect.simpler(error.status, error.reason)
-                if simpler is None:
-                    raise
-                dialect = simpler
-                continue
-            if dialect is not known:
-                logger.info("%s does not take everything; it is asked with %s from now on", self._http.shown, dialect)
-                self._dialect = dialect
-            return answer
+        async with self._http.place:  # also while it learns what the server takes: others then know
+            dialect = known = self._dialect
+            while True:
+                try:
+                    answer = await self._send(dialect.body(ask))
+                except RequestRejected as error:
+                    simpler = dialect.simpler(error.status, error.reason)
+                    if simpler is None:
+                        raise
+                    dialect = simpler
+                    continue
+                if dialect is not known:
+                    said = "%s does not take everything; it is asked with %s from now on"
+                    logger.info(said, self._http.shown, dialect)
+                    self._dialect = dialect
+                return answer
 
     async def _send(self, body: Mapping[str, Any]) -> Answer:
         async def read(reply: Reply) -> Answer | Again:

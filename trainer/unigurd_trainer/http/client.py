@@ -65,6 +65,12 @@ class HttpClient:
         url: The server, for messages.
         headers: Of every request.
         secrets: What must not be shown in messages, such as the key.
+
+    Attributes:
+        place: A place among the requests at the same time; hold one while you post (``async with client.place``).
+        shown: The server, for messages, without secrets.
+        retried: Tries that were repeated.
+        answered: Whether it has ever answered.
     """
 
     def __init__(
@@ -80,7 +86,7 @@ class HttpClient:
         self._options = options
         self._secrets = tuple(filter(None, secrets))
         self._http = _open(options, headers or {})
-        self._slots = asyncio.Semaphore(options.concurrency)
+        self.place = asyncio.Semaphore(options.concurrency)
         self._open_at = 0.0
         self._rng = random.Random()
 
@@ -103,20 +109,19 @@ class HttpClient:
         Raises:
             NoAnswer: Every try failed, or the server asks to wait too long.
         """
-        async with self._slots:
-            failure = Again("no try was made")
-            for attempt in range(self._options.retries + 1):
-                await self._wait_until_open()
-                outcome = await self._try(make(), read)
-                if not isinstance(outcome, Again):
-                    self.answered = True
-                    return outcome
-                failure = outcome
-                if attempt >= self._last_try(failure):
-                    break
-                self.retried += 1
-                logger.info("%s: %s; trying again", self.shown, failure.reason)
-                await asyncio.sleep(self._pause(attempt, failure))
+        failure = Again("no try was made")
+        for attempt in range(self._options.retries + 1):
+            await self._wait_until_open()
+            outcome = await self._try(make(), read)
+            if not isinstance(outcome, Again):
+                self.answered = True
+                return outcome
+            failure = outcome
+            if attempt >= self._last_try(failure):
+                break
+            self.retried += 1
+            logger.info("%s: %s; trying again", self.shown, failure.reason)
+            await asyncio.sleep(self._pause(attempt, failure))
         wait, answered = failure.wait, self.answered
         raise NoAnswer(failure.reason, url=self.shown, status=failure.status, wait=wait, answered=answered)
 
