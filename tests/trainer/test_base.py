@@ -83,6 +83,16 @@ def test_missing_weights_are_named(folder):
         find_base(str(folder)).model(0, head_size=24)
 
 
+@pytest.mark.parametrize("kind", ["roberta", "xlm-roberta", "camembert"])
+def test_positions_begin_behind_the_padding_token(base_of, tmp_path, kind):
+    folder = shutil.copytree(base_of("roberta"), tmp_path / "base")
+    change_config(folder, model_type=kind)
+    sizes = find_base(str(folder)).config()
+    assert (sizes.position_offset, sizes.positions, sizes.type_vocab_size, sizes.layer_norm_eps) == (2, 64, 2, 1e-5)
+    change_config(folder, pad_token_id=0)
+    assert find_base(str(folder)).config().position_offset == 1
+
+
 def test_layer_norms_may_have_the_names_of_old_checkpoints(folder):
     """As `bert-base-uncased` has them, converted from TensorFlow: gamma and beta."""
     weights = load_file(folder / "model.safetensors")

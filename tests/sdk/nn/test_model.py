@@ -170,3 +170,9 @@ def test_weights_that_are_missing_are_named(make_model, weights):
     with pytest.raises(ModelIncompatible, match=r"encoder\.layer\.1\.output\.dense\.bias"):
         load_base(model, weights)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_a_configuration_from_before_roberta_reads_from_the_first_position():
+    old = ModelConfig().flat()
+    assert old.pop("encoder.position_offset") == 0
+    assert ModelConfig.from_flat(old) == ModelConfig()
