@@ -48,6 +48,12 @@ def report(title: str, rows: Sequence[Mapping[str, Any]], out: Path | None = Non
         out.write_text(json.dumps({"title": title, "machine": machine(), "rows": list(rows)}, indent=1) + "\n")
 
 
+def memory(field: str) -> int:
+    """Return what /proc says of this process, in bytes: ``VmRSS`` is the memory in use, ``VmHWM`` its peak (Linux)."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
+
+
 def machine() -> dict[str, Any]:
     """Say what the numbers depend on."""
     packages = ("unigurd-sdk", "onnxruntime", "tokenizers")
