@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,14 @@ class Span(NamedTuple):
     length: int
 
 
+class Entry(NamedTuple):
+    """A tensor of a safetensors file: its type as the file calls it (F32, I8...), its shape, and where it lies."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    span: Span
+
+
 def names_of(graph: ModelProto, tensors: Tensors) -> dict[str, str]:
     """Map a graph's initialisers to the names of the `tensors` of the same content."""
     known = {Content.of(tensor): name for name, tensor in tensors.items()}
@@ -68,13 +76,22 @@ def write_weights(folder: Path, name: str, tensors: Tensors, graphs: Mapping[str
 
 
 def tensor_spans(path: Path) -> dict[str, Span]:
-    """Read where each tensor of a safetensors file lies: 8 bytes of length, a JSON header, then the tensors."""
+    """Read where each tensor of a safetensors file lies."""
+    return {name: entry.span for name, entry in tensor_entries(path).items()}
+
+
+def tensor_entries(path: Path) -> dict[str, Entry]:
+    """Read the header of a safetensors file: 8 bytes of length, then JSON; the tensors follow."""
     with path.open("rb") as stream:
         size = int.from_bytes(stream.read(8), "little")
         header = json.loads(stream.read(size))
     header.pop("__metadata__", None)
-    bounds = {name: entry["data_offsets"] for name, entry in header.items()}
-    return {name: Span(8 + size + start, stop - start) for name, (start, stop) in bounds.items()}
+    return {name: _entry(value, 8 + size) for name, value in header.items()}
+
+
+def _entry(value: Mapping[str, Any], start: int) -> Entry:
+    first, stop = value["data_offsets"]
+    return Entry(value["dtype"], tuple(value["shape"]), Span(start + first, stop - first))
 
 
 def _refer(tensor: TensorProto, location: str, span: Span) -> None:

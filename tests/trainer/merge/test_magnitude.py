@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from unigurd_trainer.merge.magnitude import find_cuts  # noqa: E402
-from unigurd_trainer.merge.ties import trim  # noqa: E402
+from unigurd_trainer.merge.magnitude import find_cuts, trim  # noqa: E402
 
 numbers = st.lists(
     st.one_of(st.floats(width=32, allow_nan=False), st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-42])), max_size=20
@@ -19,7 +18,7 @@ def test_the_largest_are_kept_and_ties_go_by_index(parts, share):
     vectors = [torch.tensor(part, dtype=torch.float32) for part in parts]
     together = torch.cat(vectors)
     keep = max(1, int(share * len(together)))
-    cuts = find_cuts(lambda: vectors, keep)
+    cuts = find_cuts(lambda: ([vector] for vector in vectors), keep)
     if not len(together):
         assert all(cut.spare == 0 for cut in cuts)
         return
@@ -31,5 +30,5 @@ def test_the_largest_are_kept_and_ties_go_by_index(parts, share):
     if together.isfinite().all():
         expected = torch.zeros_like(together)
         expected[kept] = together[kept]
-        trimmed = torch.cat([trim(vector, cut) for vector, cut in zip(vectors, cuts, strict=True)])
+        trimmed = torch.cat([part for vector, cut in zip(vectors, cuts, strict=True) for part in trim([vector], cut)])
         assert torch.equal(trimmed, expected)

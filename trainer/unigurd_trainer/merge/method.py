@@ -1,56 +1,64 @@
 """What a merge method is: the contract that built-in methods and those of plugins keep.
 
-A method merges one tensor of K models at a time, in two steps. `prepare` does what does not depend on the models'
-weights (differences to the base, trims, masks, angles); `combine` does the rest. A search prepares once and combines in
-each of its trials.
+A method merges one tensor of K models at a time, block by block, in two steps. `prepare` learns what does not depend on
+the models' weights and is small (where to trim, angles, masks); `combine` does the rest. A search prepares once and
+combines in each of its trials.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from pydantic import ValidationError
 from torch import Tensor
 
 from unigurd_trainer.errors import RecipeError
-from unigurd_trainer.merge.model import Model
 from unigurd_trainer.merge.vectors import blocks
 from unigurd_trainer.recipe import Strict
 
-__all__ = ["MergeMethod", "Site", "configured"]
+__all__ = ["MergeMethod", "Site", "Sites", "configured"]
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One tensor of all models, as vectors [n]: float64 where the models are, else float32.
+    """One tensor of all models, block by block: float64 where the models are, else float32.
 
     Attributes:
         name: Of the tensor.
-        models: The K models.
-        bases: The base of each; empty if there are none.
+        tensors: The tensor of each of the K models.
+        bases: That of the base of each; empty if there are none.
         ids: What each model is called, for methods that draw random numbers.
     """
 
     name: str
-    models: Sequence[Model]
-    bases: Sequence[Model]
+    tensors: Sequence[Tensor]
+    bases: Sequence[Tensor]
     ids: Sequence[str]
 
-    def values(self) -> Iterator[Tensor]:
-        """Yield the vector of each model, read when it is asked for."""
-        return (_vector(model, self.name) for model in self.models)
+    @property
+    def size(self) -> int:
+        """Values in the tensor."""
+        return self.tensors[0].numel()
 
-    def delta(self, index: int) -> Tensor:
-        """Return the difference of a model to its base, in float32, in memory of its own."""
-        return _difference(*(_vector(side[index], self.name) for side in (self.models, self.bases)))
+    def values(self) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the blocks of all models, side by side; they may be views of the models and are not to be changed."""
+        return zip(*map(blocks, self.tensors), strict=True)
 
-    def deltas(self) -> Iterator[Tensor]:
-        """Yield the difference of each model to its base."""
-        return (self.delta(index) for index in range(len(self.models)))
+    def deltas(self) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the differences of all models to their bases, side by side."""
+        return zip(*(self.delta(index) for index in range(len(self.tensors))), strict=True)
+
+    def delta(self, index: int) -> Iterator[Tensor]:
+        """Yield the difference of a model to its base: blocks of float32 that may be changed."""
+        pairs = zip(blocks(self.tensors[index]), blocks(self.bases[index]), strict=True)
+        return ((own - base).float() for own, base in pairs)
+
+
+Sites = Callable[[], Iterable[Site]]
+"""Gives one site after the other, anew each time."""
 
 
 class MergeMethod(Strict, ABC):
@@ -58,8 +66,8 @@ class MergeMethod(Strict, ABC):
 
     Attributes:
         name: What recipes call it.
-        needs_base: Whether it merges differences to a base. Then `combine` returns a difference, which is added to the
-            anchor: the base, unless models have bases of their own.
+        needs_base: Whether it merges differences to a base. What it yields is then added to the anchor: the base,
+            unless models have bases of their own.
     """
 
     name: ClassVar[str]
@@ -75,17 +83,17 @@ class MergeMethod(Strict, ABC):
         """The options that `prepare` depends on; methods of one class that agree in it share what was prepared."""
         return self
 
-    def survey(self, sites: Sequence[Site]) -> Any:  # noqa: ANN401 - each method's own
+    def survey(self, sites: Sites) -> Any:  # noqa: ANN401 - each method's own
         """Learn about all merged tensors what `prepare` needs to know; only called if `surveys` says so."""
         return None
 
     def prepare(self, site: Site, survey: Any) -> Any:  # noqa: ANN401
-        """Do for one tensor what does not depend on the weights."""
-        return list(site.deltas() if self.needs_base else site.values())
+        """Learn about one tensor what does not depend on the weights."""
+        return None
 
     @abstractmethod
-    def combine(self, prepared: Any, weights: Sequence[float]) -> Tensor:  # noqa: ANN401
-        """Merge what was prepared, with weights [K] that sum to 1; returns [n]."""
+    def combine(self, site: Site, prepared: Any, weights: Sequence[float]) -> Iterable[Tensor]:  # noqa: ANN401
+        """Merge one tensor with weights [K] that sum to 1; yields block by block, like the site."""
 
 
 def configured(method: type[MergeMethod], **options: object) -> MergeMethod:
@@ -95,15 +103,3 @@ def configured(method: type[MergeMethod], **options: object) -> MergeMethod:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise RecipeError(f"The options of {method.name!r} are wrong: {problems}.") from error
-
-
-def _vector(model: Model, name: str) -> Tensor:
-    tensor = model[name].detach().cpu().reshape(-1)
-    return tensor if tensor.dtype == torch.float64 else tensor.float()
-
-
-def _difference(values: Tensor, base: Tensor) -> Tensor:
-    out = torch.empty_like(values, dtype=torch.float32)
-    for part, one, other in blocks(out, values, base):
-        torch.sub(one, other, out=part) if one.dtype == out.dtype else part.copy_(one - other)
-    return out

@@ -16,11 +16,12 @@ from torch import Tensor
 from unigurd_trainer.errors import TrainerError
 from unigurd_trainer.merge.dare import Combination, Dare
 from unigurd_trainer.merge.ingredients import Ingredients
-from unigurd_trainer.merge.merger import Merger, Preparations
+from unigurd_trainer.merge.merger import Merger
 from unigurd_trainer.merge.method import MergeMethod, configured
-from unigurd_trainer.merge.model import Model, Stored, require_alike
+from unigurd_trainer.merge.model import Model, require_alike
 from unigurd_trainer.merge.slerp import Gate, Mode, Slerp
 from unigurd_trainer.merge.soup import Average, greedy_members, seed_weights
+from unigurd_trainer.merge.stored import Stored
 from unigurd_trainer.merge.task_vectors import TaskArithmetic
 from unigurd_trainer.merge.ties import Election, Mean, Scope, Ties, Zeros
 
@@ -153,4 +154,4 @@ def _with_base(
 
 
 def _merged(method: MergeMethod, ingredients: Ingredients, weights: Sequence[float]) -> dict[str, Tensor]:
-    return dict(Merger(ingredients, method, Preparations(0)).merge(weights))
+    return dict(Merger(ingredients, method).merge(weights))

@@ -3,53 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from unigurd_sdk.nn.weights import SCALE
-from unigurd_trainer.errors import DataError, TrainerError
+from unigurd_trainer.errors import TrainerError
 
-__all__ = ["Model", "Stored", "require_alike", "require_base", "shares"]
+__all__ = ["Model", "require_alike", "require_base", "shares"]
 
 Model = Mapping[str, Tensor]
 
 _SHOWN = 300
 """Characters of a list of names that a message shows."""
-
-
-@dataclass(frozen=True)
-class Stored(Mapping[str, Tensor]):
-    """The tensors of a safetensors file, each read when it is asked for and not kept."""
-
-    file: Path
-
-    def __getitem__(self, name: str) -> Tensor:
-        from safetensors import safe_open
-
-        with safe_open(self.file, "pt") as tensors:  # closed at once: memory holds the tensors in use, not the file
-            if name not in tensors.keys():
-                raise KeyError(name)
-            return tensors.get_tensor(name)  # type: ignore[no-any-return]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names())
-
-    def __len__(self) -> int:
-        return len(self._names())
-
-    def _names(self) -> list[str]:
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(self.file, "pt") as tensors:
-                return list(tensors.keys())
-        except (OSError, SafetensorError) as error:
-            raise DataError(f"not a safetensors file ({error})", file=self.file) from error
 
 
 class _Form(NamedTuple):

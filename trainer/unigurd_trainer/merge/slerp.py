@@ -7,8 +7,8 @@ alone. So each tensor's matrix of dot products is taken once, in float64, and th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +29,6 @@ _SHORT = 1e-8
 """A vector that is shorter has no direction."""
 
 
-class Prepared(NamedTuple):
-    """The vectors [n] of K models, and their dot products [K, K]."""
-
-    vectors: list[Tensor]
-    gram: Gram
-
-
 class Slerp(MergeMethod):
     """SLERP of two or more models, tensor by tensor.
 
@@ -53,20 +46,19 @@ class Slerp(MergeMethod):
     gate: Gate = "below"
     threshold: float | None = Field(default=None, ge=-1, le=1, description="None: .9995 below, 0 above")
 
-    def prepare(self, site: Site, survey: Any) -> Prepared:  # noqa: ANN401
-        """Take the dot products."""
-        vectors = list(site.values())
-        return Prepared(vectors, gram(vectors))
-
     @property
     def preparation(self) -> str:
         """Nothing: the dot products are the same for all options."""
         return self.name
 
-    def combine(self, prepared: Prepared, weights: Sequence[float]) -> Tensor:
-        """Interpolate."""
-        coefficients = self._fold if self.mode == "fold" else _directions
-        return weighted_sum(prepared.vectors, coefficients(prepared.gram, weights).tolist())
+    def prepare(self, site: Site, survey: Any) -> Gram:  # noqa: ANN401
+        """Take the dot products [K, K]."""
+        return gram(site.values(), len(site.tensors))
+
+    def combine(self, site: Site, prepared: Gram, weights: Sequence[float]) -> Iterator[Tensor]:
+        """Yield the interpolation."""
+        factors = (self._fold if self.mode == "fold" else _directions)(prepared, weights).tolist()
+        return (weighted_sum(parts, factors) for parts in site.values())
 
     def _fold(self, gram: Gram, weights: Sequence[float]) -> NDArray[np.float64]:
         """Coefficients [K] of interpolating models one after the other."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 from torch import Tensor
 
 from unigurd_trainer.errors import TrainerError
-from unigurd_trainer.merge.method import MergeMethod
+from unigurd_trainer.merge.method import MergeMethod, Site
 from unigurd_trainer.merge.vectors import weighted_sum
 
 __all__ = ["Average", "greedy_members", "seed_weights"]
@@ -20,9 +20,9 @@ class Average(MergeMethod):
 
     name: ClassVar[str] = "average"
 
-    def combine(self, prepared: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-        """Return sum_i w_i theta_i."""
-        return weighted_sum(prepared, weights)
+    def combine(self, site: Site, prepared: None, weights: Sequence[float]) -> Iterator[Tensor]:
+        """Yield sum_i w_i theta_i."""
+        return (weighted_sum(parts, weights) for parts in site.values())
 
 
 def seed_weights(f1s: Sequence[float], temperature: float | None = None) -> list[float]:

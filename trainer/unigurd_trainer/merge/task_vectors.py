@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
-from unigurd_trainer.merge.method import MergeMethod
+from unigurd_trainer.merge.method import MergeMethod, Site
 from unigurd_trainer.merge.vectors import weighted_sum
 
 __all__ = ["TaskArithmetic"]
@@ -22,11 +22,7 @@ class TaskArithmetic(MergeMethod):
 
     scale: float = Field(default=1.0, allow_inf_nan=False, description="lambda")
 
-    @property
-    def preparation(self) -> str:
-        """Nothing: the differences are the same for all options."""
-        return self.name
-
-    def combine(self, prepared: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-        """Return lambda * sum_i w_i delta_i."""
-        return weighted_sum(prepared, [self.scale * weight for weight in weights])
+    def combine(self, site: Site, prepared: None, weights: Sequence[float]) -> Iterator[Tensor]:
+        """Yield lambda * sum_i w_i delta_i."""
+        factors = [self.scale * weight for weight in weights]
+        return (weighted_sum(parts, factors) for parts in site.deltas())

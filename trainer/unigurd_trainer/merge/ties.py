@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -11,69 +11,70 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from unigurd_trainer.merge.magnitude import Cut, find_cuts
-from unigurd_trainer.merge.method import MergeMethod, Site
-from unigurd_trainer.merge.vectors import blocks
+from unigurd_trainer.merge.magnitude import Cut, find_cuts, trim
+from unigurd_trainer.merge.method import MergeMethod, Site, Sites
+from unigurd_trainer.merge.vectors import BLOCK, blocks
 
-__all__ = ["Electing", "Election", "Mean", "Scope", "Ties", "Zeros", "disjoint_mean", "elect_signs", "trim"]
+__all__ = ["Electing", "Election", "Mean", "Scope", "Ties", "Zeros", "disjoint_mean", "elect_signs"]
 
 Election = Literal["weighted-mass", "mass", "vote"]
 Zeros = Literal["majority", "minority", "plus"]
-Mean = Literal["weighted", "plain"]
+Mean = Literal["weighted", "plain", "sum"]
 Scope = Literal["tensor", "global"]
+
+Deltas = Iterable[Sequence[Tensor]]
+"""Trimmed differences of K models, by blocks side by side."""
 
 _TINY = 1e-30
 
 Survey = Sequence[dict[str, Cut]]
 
 
-def trim(delta: Tensor, cut: Cut) -> Tensor:
-    """Set to zero what a cut does not keep; returns a new vector [n]."""
-    out = torch.empty_like(delta)
-    for part, values in blocks(out, delta):
-        torch.mul(values, values.abs().ge_(cut.magnitude), out=part)
-    if cut.equal > cut.spare and cut.magnitude > 0:
-        out[(delta.abs() == cut.magnitude).nonzero().flatten()[cut.spare :]] = 0.0
-    return out
-
-
 def elect_signs(
-    deltas: Sequence[Tensor], weights: Sequence[float], elect: Election = "weighted-mass", zeros: Zeros = "majority"
+    deltas: Deltas, weights: Sequence[float], size: int, elect: Election = "weighted-mass", zeros: Zeros = "majority"
 ) -> Tensor:
-    """Elect a sign for each value of K vectors [n]: -1, 0 or 1 in [n].
+    """Elect a sign for each of `size` values; returns -1, 0 and 1 as int8 [n].
 
     Args:
         deltas: The trimmed differences.
         weights: Of the models [K].
+        size: Values of the vector.
         elect: `weighted-mass` takes the sign of sum_i w_i delta_i, `mass` that of sum_i delta_i, `vote` that of
             sum_i sign(delta_i).
         zeros: What stands where that sum is 0: the sign of the sum of all elected signs of the vector, its opposite, or
             plus.
     """
-    signs = torch.zeros_like(deltas[0])
-    for part, *parts in blocks(signs, *deltas):
-        for values, weight in zip(parts, weights, strict=True):
-            part.add_(values.sign() if elect == "vote" else values * weight if elect == "weighted-mass" else values)
-        part.sign_()
-    fill = 1.0 if zeros == "plus" else float(signs.sum(dtype=torch.float64).sign())
-    if fill:
-        fill = -fill if zeros == "minority" else fill
-        for (part,) in blocks(signs):
-            part.add_(part.abs().sub_(1.0).mul_(-fill))
+    signs = torch.empty(size, dtype=torch.int8)
+    total = 0
+    for part, block in zip(torch.split(signs, BLOCK), deltas, strict=True):
+        elected = _elected(block, weights, elect)
+        total += int(elected.sum())
+        part.copy_(elected)
+    fill = 1 if zeros == "plus" else (total > 0) - (total < 0)
+    for part in torch.split(signs, BLOCK) if fill else ():
+        part.add_(part.abs().sub_(1).mul_(fill if zeros == "minority" else -fill))
     return signs
 
 
-def disjoint_mean(deltas: Sequence[Tensor], signs: Tensor, weights: Sequence[float]) -> Tensor:
-    """Average over the models that agree with the sign, by their weights; 0 where none does. Returns [n]."""
-    out = torch.empty_like(signs)
-    for part, sign, *parts in blocks(out, signs, *deltas):
-        total, weight_sum = torch.zeros_like(sign), torch.zeros_like(sign)
-        for values, weight in zip(parts, weights, strict=True):
-            agreeing = torch.mul(values, sign).clamp_(min=0.0)  # |delta| where the signs agree, else 0
+def _elected(block: Sequence[Tensor], weights: Sequence[float], elect: Election) -> Tensor:
+    total = torch.zeros_like(block[0])
+    for delta, weight in zip(block, weights, strict=True):
+        total.add_(delta.sign() if elect == "vote" else delta * weight if elect == "weighted-mass" else delta)
+    return total.sign_()
+
+
+def disjoint_mean(deltas: Deltas, signs: Tensor, weights: Sequence[float], *, divide: bool = True) -> Iterator[Tensor]:
+    """Average over the models that agree with the sign, by their weights; 0 where none does. Yields blocks.
+
+    Without `divide` it is the sum of what agrees, times the weights.
+    """
+    for sign, block in zip(blocks(signs), deltas, strict=True):
+        total, share = torch.zeros_like(sign), torch.zeros_like(sign)
+        for delta, weight in zip(block, weights, strict=True):
+            agreeing = torch.mul(delta, sign).clamp_(min=0.0)  # |delta| where the signs agree, else 0
             total.add_(agreeing * weight)
-            weight_sum.add_(agreeing.sign_().mul_(weight))
-        torch.mul(total.div_(weight_sum.clamp_(min=_TINY)), sign, out=part)
-    return out
+            share.add_(agreeing.sign_().mul_(weight))
+        yield (total.div_(share.clamp_(min=_TINY)) if divide else total).mul_(sign)
 
 
 class Electing(MergeMethod):
@@ -86,11 +87,12 @@ class Electing(MergeMethod):
     zeros: Zeros = "majority"
     mean: Mean = "weighted"
 
-    def consensus(self, deltas: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-        """Elect signs, average what agrees, and scale it; vectors [n]."""
-        signs = elect_signs(deltas, weights, self.elect, self.zeros)
-        merged = disjoint_mean(deltas, signs, weights if self.mean == "weighted" else [1.0] * len(weights))
-        return merged if self.scale == 1 else merged.mul_(self.scale)
+    def consensus(self, deltas: Callable[[], Deltas], weights: Sequence[float], size: int) -> Iterator[Tensor]:
+        """Elect signs, average what agrees, and scale it; `deltas` gives the differences anew each time."""
+        signs = elect_signs(deltas(), weights, size, self.elect, self.zeros)
+        shares = [1.0] * len(weights) if self.mean == "plain" else weights
+        for merged in disjoint_mean(deltas(), signs, shares, divide=self.mean != "sum"):
+            yield merged.mul_(self.scale)
 
 
 class Ties(Electing):
@@ -116,26 +118,27 @@ class Ties(Electing):
         """Trims do not depend on what is done with them."""
         return self.name, self.density, self.scope
 
-    def survey(self, sites: Sequence[Site]) -> Survey:
+    def survey(self, sites: Sites) -> Survey:
         """Find the cuts of each model as a whole: by model, then by tensor."""
-        names = [site.name for site in sites]
-        models = range(len(sites[0].models))
-        return [dict(zip(names, self._cuts([partial(site.delta, n) for site in sites]), strict=True)) for n in models]
+        names = [site.name for site in sites()]
+        models = range(len(next(iter(sites())).tensors))
+        return [dict(zip(names, self._cuts(sites, index), strict=True)) for index in models]
 
-    def prepare(self, site: Site, survey: Survey | None) -> list[Tensor]:
-        """Trim the differences."""
+    def prepare(self, site: Site, survey: Survey | None) -> list[Cut]:
+        """Say where each model is cut."""
         if survey is not None:
-            return [trim(delta, cuts[site.name]) for delta, cuts in zip(site.deltas(), survey, strict=True)]
-        return [self._trimmed(delta) for delta in site.deltas()]
+            return [cuts[site.name] for cuts in survey]
+        return [self._cuts(lambda: (site,), index)[0] for index in range(len(site.tensors))]
 
-    def combine(self, prepared: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-        """Return the consensus."""
-        return self.consensus(prepared, weights)
+    def combine(self, site: Site, prepared: Sequence[Cut], weights: Sequence[float]) -> Iterator[Tensor]:
+        """Yield the consensus of the trimmed differences."""
+        return self.consensus(partial(_trimmed, site, prepared), weights, site.size)
 
-    def _trimmed(self, delta: Tensor) -> Tensor:
-        return trim(delta, *self._cuts([lambda: delta]))
+    def _cuts(self, sites: Sites, index: int) -> list[Cut]:
+        """Find where a model is cut whose tensors are trimmed together."""
+        keep = max(1, math.floor(self.density * sum(site.size for site in sites())))
+        return find_cuts(lambda: (site.delta(index) for site in sites()), keep)
 
-    def _cuts(self, vectors: Sequence[Callable[[], Tensor]]) -> list[Cut]:
-        """Find the cuts of vectors that are trimmed together, each read when it is asked for."""
-        keep = max(1, math.floor(self.density * sum(len(read()) for read in vectors)))
-        return find_cuts(lambda: (read() for read in vectors), keep)
+
+def _trimmed(site: Site, cuts: Sequence[Cut]) -> Deltas:
+    return zip(*(trim(site.delta(index), cut) for index, cut in enumerate(cuts)), strict=True)
