@@ -46,8 +46,8 @@ def test_intervals_differences_and_the_score_have_their_places(results):
     first = replace(results.sets[0], intervals=sure, unit="policy", units=40, rival=rival)
     score = Score(61.5, Interval(60.0, 63.0), ("gip", "other"), Difference(1.25, Interval(-1.0, 3.5)))
     text = markdown(replace(results, sets=(first,), against=("acme", "2"), score=score, resamples=1000))
-    assert "| gip | 40 policies | 0.500, 0.750 | 0.100, 0.200 | – | – |" in text
-    assert "Difference from acme@2" in text and "| gip | -0.250 [-0.500, 0.000] | – | – | – |" in text
+    assert "| gip | 40 policies | 0.500, 0.750 | – | 0.100, 0.200 | – | – |" in text
+    assert "Difference from acme@2" in text and "| gip | -0.250 [-0.500, 0.000] | – | – | – | – |" in text
     assert "2 data sets, x100): 61.50 [60.00, 63.00], +1.25 [-1.00, 3.50] from acme" in text
 
 

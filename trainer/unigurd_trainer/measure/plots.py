@@ -56,13 +56,15 @@ def draw_set(name: str, models: Named, folder: Path) -> None:
 
 
 def draw_overview(results: Results, folder: Path) -> None:
-    """Write F1, FPR and AUC of all sets with their intervals, as ``overview.png`` and ``overview.svg``."""
+    """Write F1, recall, FPR and AUC of all sets with their intervals, as ``overview.png`` and ``overview.svg``."""
     from matplotlib.figure import Figure
 
     sets = results.sets[::-1]
     figure = Figure(figsize=(13, 1.4 + 0.3 * len(sets)), layout="constrained")
     figure.suptitle(f"{results.checkpoint}: 95 % intervals")
-    for axes, measure in zip(figure.subplots(1, 3, sharey=True), ("f1", "fpr", "auc"), strict=True):
+    shown = {"f1": "F1", "recall": "recall", "fpr": "FPR", "auc": "AUC"}
+    for axes, (measure, title) in zip(figure.subplots(1, len(shown), sharey=True), shown.items(), strict=True):
+        axes.set_title(title)
         _intervals(axes, sets, measure)
     _save(figure, folder / "overview")
 
@@ -120,7 +122,6 @@ def _scores(axes: Axes, model: tuple[str, Judged]) -> None:
 
 
 def _intervals(axes: Axes, sets: Sequence[SetResult], measure: str) -> None:
-    axes.set_title(measure.upper())
     axes.set_xlim(-0.02, 1.02)
     axes.grid(axis="x", alpha=0.3)
     axes.set_yticks(range(len(sets)), [each.name for each in sets])

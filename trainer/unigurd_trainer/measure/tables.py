@@ -20,8 +20,8 @@ COLUMNS = ("set", "rows", "unsafe", "F1", "prec.", "recall", "FPR", "AUC", "poli
 NARROW = ("set", "rows", "F1", "recall", "FPR", "AUC", "R@1%FPR", "ECE")
 """The columns that fit a terminal of 80 characters."""
 
-SURE = ("f1", "fpr", "auc", "auprc")
-"""The measures whose intervals are shown; `COLUMNS` calls them by their capitals."""
+SURE = {"f1": "F1", "recall": "recall", "fpr": "FPR", "auc": "AUC", "auprc": "AUPRC"}
+"""The measures whose intervals are shown, and their headings."""
 
 UNITS = {"row": "rows", "group": "groups", "policy": "policies"}
 
@@ -97,7 +97,7 @@ def _intervals(results: Results) -> Part:
         if each.intervals
     ]
     title = f"95 % intervals from {results.resamples} resamples of the units:"
-    return title, ("set", "units", *map(str.upper, SURE)), rows
+    return title, ("set", "units", *SURE.values()), rows
 
 
 def _differences(results: Results) -> Part:
@@ -108,7 +108,7 @@ def _differences(results: Results) -> Part:
     ]
     name, version = results.against or ("", "")
     title = f"Difference from {name}@{version} on the same rows, with 95 % intervals of the paired resamples:"
-    return title, ("set", *map(str.upper, SURE)), rows
+    return title, ("set", *SURE.values()), rows
 
 
 def _invalid(results: Results) -> Part:
