@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,6 +20,9 @@ else:
 
 
 _LENGTH = {"steps", "max_seconds", "patience", "validate_every", "validation_rows", "checkpoint_seconds"}
+
+
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class Strict(BaseModel):
@@ -180,12 +183,12 @@ class GipRecipe(Strict):
     @property
     def fingerprint(self) -> str:
         """Sha256 (16 hex digits) of the recipe's values, in whatever order the file has them."""
-        return _hash(self.model_dump(exclude=self._unused))
+        return recipe_hash(self.model_dump(exclude=self._unused))
 
     @property
     def resume_key(self) -> str:
         """Hash of what must not change when a run resumes; how long it runs and how often it looks up may."""
-        return _hash(self.model_dump(exclude=_LENGTH | self._unused))
+        return recipe_hash(self.model_dump(exclude=_LENGTH | self._unused))
 
     @property
     def _unused(self) -> set[str]:
@@ -193,15 +196,21 @@ class GipRecipe(Strict):
         return {"loss"} if self.loss == LossRecipe() else set()
 
 
-def _hash(values: dict[str, object]) -> str:
+def recipe_hash(values: dict[str, object]) -> str:
+    """Sha256 (16 hex digits) of values as JSON, in whatever order they are."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load_recipe(path: Path, **changes: object) -> GipRecipe:
     """Read a TOML recipe; a bad one raises `RecipeError` that names the file and the field."""
+    return read_recipe(path, GipRecipe, **changes)
+
+
+def read_recipe(path: Path, kind: type[Kind], **changes: object) -> Kind:
+    """Read a TOML recipe of any kind; a bad one raises `RecipeError` that names the file and the field."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        return GipRecipe.model_validate(raw | changes)
+        return kind.model_validate(raw | changes)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"{path}: {error}") from error
     except ValidationError as error:

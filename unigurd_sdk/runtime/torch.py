@@ -105,12 +105,22 @@ def load_model(checkpoint: Checkpoint) -> GuardModel:
     from safetensors.torch import load_file
 
     path = checkpoint.file(checkpoint.manifest.weight_file("torch"))
-    try:
-        model = GuardModel(ModelConfig.from_flat(dict(checkpoint.manifest.config)))
-    except (TypeError, ValueError) as error:
-        raise ModelIncompatible(f"The checkpoint's model config cannot be built: {error}") from error
+    model = build_model(checkpoint)
     try:
         unpack(model, load_file(path))
     except (SafetensorError, KeyError, RuntimeError) as error:
         raise ModelCorrupt(path, expected="the weights of the manifest's config", actual=str(error)) from error
     return model
+
+
+def build_model(checkpoint: Checkpoint, device: str = "cpu") -> GuardModel:
+    """Build the modules of a checkpoint, untrained; on "meta" without memory for their parameters.
+
+    Raises:
+        ModelIncompatible: The manifest's config is not one that this version builds.
+    """
+    try:
+        with torch.device(device):
+            return GuardModel(ModelConfig.from_flat(dict(checkpoint.manifest.config)))
+    except (TypeError, ValueError) as error:
+        raise ModelIncompatible(f"The checkpoint's model config cannot be built: {error}") from error

@@ -1,4 +1,4 @@
-"""`unigurd-train merge`: merges the weights of runs."""
+"""`unigurd-train merge`: merges the weights of runs and checkpoints."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-app = typer.Typer(no_args_is_help=True, help="Merge the weights of runs.")
+app = typer.Typer(no_args_is_help=True, help="Merge the weights of runs and checkpoints.")
 console = Console(stderr=True)
 
 
 @app.callback()
 def options() -> None:
-    """Merge the weights of runs."""
+    """Merge the weights of runs and checkpoints."""
 
 
 @app.command()
@@ -31,3 +31,27 @@ def average(
     shares = weight or [1.0] * len(runs)
     stage([Run.open(folder) for folder in runs], shares, out, steps_once=chain)
     console.print(f"{out}: {len(runs)} runs, weights {', '.join(f'{share:g}' for share in shares)}", highlight=False)
+
+
+@app.command()
+def apply(
+    recipe: Annotated[Path, typer.Argument(help="Recipe (TOML): candidates, weights, method and its options.")],
+    out: Annotated[Path, typer.Option(help="Folder to write: a run if all candidates are runs, else a checkpoint.")],
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")] = 0,
+) -> None:
+    """Merge runs or checkpoints by a recipe; the same inputs give the same weights, bit for bit."""
+    import torch
+
+    from unigurd_trainer.merge.apply import run as stage
+    from unigurd_trainer.merge.recipe import MergeRecipe
+    from unigurd_trainer.recipe import read_recipe
+
+    if threads:
+        torch.set_num_threads(threads)
+    loaded = read_recipe(recipe, MergeRecipe)
+    with console.status(f"merging {len(loaded.candidates)} models by {loaded.method}"):
+        result = stage(loaded, out)
+    for candidate in result["candidates"]:
+        console.print(f"{candidate['weight']:.4f} {candidate['name']}", highlight=False, soft_wrap=True)
+    console.print(f"{out / result['file']}: sha256 {result['file_sha256']}", highlight=False, soft_wrap=True)
+    console.print(f"merged tensors: sha256 {result['sha256']}", highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from torch import Tensor
 from unigurd_sdk.nn.weights import SCALE
 from unigurd_trainer.errors import TrainerError
 
-__all__ = ["Model", "require_alike", "require_base", "shares"]
+__all__ = ["Model", "digest", "require_alike", "require_base", "shares"]
 
 Model = Mapping[str, Tensor]
 
@@ -25,6 +26,16 @@ class _Form(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: torch.dtype
+
+
+def digest(model: Model) -> str:
+    """Sha256 of names, types, shapes and values, in whatever order the tensors are."""
+    total = hashlib.sha256()
+    for name in sorted(model):
+        tensor = model[name].detach().cpu().contiguous()
+        total.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def shares(weights: Sequence[float], count: int) -> list[float]:
