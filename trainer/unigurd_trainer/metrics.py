@@ -110,7 +110,7 @@ def average_precision(labels: Labels, scores: Scores) -> float:
     if not (labels == 1).any():
         return float("nan")
     order = np.argsort(-scores, kind="stable")
-    last = _last_of_tie(scores[order])
+    last = last_of_tie(scores[order])
     hits = np.cumsum(labels[order] == 1)[last]
     precision = hits / (np.flatnonzero(last) + 1)
     return float((np.diff(hits, prepend=0) * precision).sum() / hits[-1])
@@ -162,7 +162,7 @@ def best_threshold(labels: Labels, scores: Scores, most_fpr: float = 1.0, slack:
     ranked, truth = scores[order], labels[order]
     hits, seen = np.cumsum(truth), np.arange(1, len(truth) + 1)
     safe = max(len(truth) - int(truth.sum()), 1)
-    possible = _last_of_tie(ranked) & ((seen - hits) / safe <= most_fpr)
+    possible = last_of_tie(ranked) & ((seen - hits) / safe <= most_fpr)
     values = np.where(possible, 2 * hits / (seen + max(int(truth.sum()), 1)), 0.0)
     best = int(np.argmax(values >= values.max() - slack)) if len(values) else 0
     if not len(values) or not values[best]:
@@ -171,7 +171,8 @@ def best_threshold(labels: Labels, scores: Scores, most_fpr: float = 1.0, slack:
     return float((ranked[best] + below) / 2), float(values[best])
 
 
-def _last_of_tie(ranked: Scores) -> NDArray[np.bool_]:
+def last_of_tie(ranked: Scores) -> Flags:
+    """Say of sorted scores [N] which are the last of their value: the places where a threshold may lie."""
     return np.append(ranked[:-1] != ranked[1:], True)[: len(ranked)]
 
 

@@ -195,7 +195,7 @@ def test_plots_are_drawn_for_every_set_and_all_of_them(graded_checkpoint, rows, 
 
 
 def test_plots_without_matplotlib_say_what_to_install_before_anything_runs(rows, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtra, match=r"unigurd-sdk\[plots\]"):
         evaluate(tmp_path / "no-checkpoint", rows, plots=tmp_path)
 

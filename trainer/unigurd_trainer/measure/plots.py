@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unigurd_sdk.errors import MissingExtra
+from unigurd_trainer.figures import new_figure, save
 from unigurd_trainer.measure.judged import Judged
 from unigurd_trainer.measure.results import Results, SetResult
-from unigurd_trainer.metrics import Scores, average_precision, calibration_error
-from unigurd_trainer.sdg.shards import make_folder, replace_file
+from unigurd_trainer.metrics import Scores, average_precision, calibration_error, last_of_tie
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-__all__ = ["draw_overview", "draw_set", "required"]
+__all__ = ["draw_overview", "draw_set"]
 
 MODELS = ("#0072b2", "#d55e00")
 """Colours of the model and of its rival; they differ for colour-blind eyes, as do those of the classes."""
@@ -34,39 +31,25 @@ Named = Sequence[tuple[str, Judged]]
 """The model and, if there is one, its rival, each with its name and its answers about one set."""
 
 
-def required() -> None:
-    """Raise `MissingExtra` if matplotlib is not installed."""
-    try:
-        import matplotlib  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingExtra("matplotlib", extra="plots", purpose="Plots") from error
-
-
 def draw_set(name: str, models: Named, folder: Path) -> None:
     """Write the three plots of a set side by side, as ``<set>.png`` and ``<set>.svg``."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
-    figure.suptitle(name)
+    figure = new_figure(name, 13, 4.2)
     precision, reliability, scores = figure.subplots(1, 3)
     _precision(precision, models)
     _reliability(reliability, models)
     _scores(scores, models[0])
-    _save(figure, folder / re.sub(r"[^\w.-]+", "-", name))
+    save(figure, folder / re.sub(r"[^\w.-]+", "-", name))
 
 
 def draw_overview(results: Results, folder: Path) -> None:
     """Write F1, recall, FPR and AUC of all sets with their intervals, as ``overview.png`` and ``overview.svg``."""
-    from matplotlib.figure import Figure
-
     sets = results.sets[::-1]
-    figure = Figure(figsize=(13, 1.4 + 0.3 * len(sets)), layout="constrained")
-    figure.suptitle(f"{results.checkpoint}: 95 % intervals")
+    figure = new_figure(f"{results.checkpoint}: 95 % intervals", 13, 1.4 + 0.3 * len(sets))
     shown = {"f1": "F1", "recall": "recall", "fpr": "FPR", "auc": "AUC"}
     for axes, (measure, title) in zip(figure.subplots(1, len(shown), sharey=True), shown.items(), strict=True):
         axes.set_title(title)
         _intervals(axes, sets, measure)
-    _save(figure, folder / "overview")
+    save(figure, folder / "overview")
 
 
 def _precision(axes: Axes, models: Named) -> None:
@@ -140,7 +123,7 @@ def _curve(labels: Iterable[int], scores: Scores) -> tuple[Scores, Scores]:
     """Return recall and precision at every distinct score, highest first."""
     order = np.argsort(-scores, kind="stable")
     ranked, truth = scores[order], np.asarray(labels)[order]
-    ends = np.flatnonzero(np.append(ranked[:-1] != ranked[1:], True))
+    ends = np.flatnonzero(last_of_tie(ranked))
     hits = np.cumsum(truth)[ends]
     return np.append(0.0, hits / hits[-1]), np.append(1.0, hits / (ends + 1))
 
@@ -156,15 +139,3 @@ def _labelled(axes: Axes, title: str, across: str, up: str) -> None:
 
 def _note(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color=GREY)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Write both forms; the same results give the same bytes."""
-    from matplotlib import rc_context
-
-    make_folder(path.parent)
-    with rc_context({"svg.hashsalt": "unigurd", "svg.fonttype": "none"}):
-        for form, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-            content = BytesIO()
-            figure.savefig(content, format=form, dpi=120, metadata=metadata)
-            replace_file(path.with_name(f"{path.name}.{form}"), content.getvalue())

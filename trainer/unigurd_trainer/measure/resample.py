@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unigurd_trainer.measure.judged import Judged
+from unigurd_trainer.metrics import last_of_tie
 
 __all__ = ["Interval", "Resampled", "Unit", "interval", "resample"]
 
@@ -141,7 +142,7 @@ def _of_ranks(labels: NDArray[np.int64], scores: Values, unit: Index, drawn: Val
     """Return AUC and average precision of weighted rows, ties as in `metrics`."""
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
-    ends = np.flatnonzero(np.append(ranked[:-1] != ranked[1:], True))
+    ends = np.flatnonzero(last_of_tie(ranked))
     weights = drawn[:, unit[order]]
     seen = np.cumsum(weights, axis=1)[:, ends]
     hits = np.cumsum(weights * (labels[order] == 1), axis=1)[:, ends]
