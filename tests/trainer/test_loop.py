@@ -16,6 +16,7 @@ from unigurd_trainer import loop  # noqa: E402
 from unigurd_trainer.checkpointing import Progress  # noqa: E402
 from unigurd_trainer.errors import RecipeError, TrainerError  # noqa: E402
 from unigurd_trainer.loop import finished, make_optimizer, read_log, schedule, train  # noqa: E402
+from unigurd_trainer.losses.total import total_loss  # noqa: E402
 from unigurd_trainer.objective import objective  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -278,3 +279,33 @@ def test_every_line_of_a_log_is_json(make_setup, tmp_path):
     train(make_setup(steps=20))
     for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines():
         assert json.loads(line, parse_constant=pytest.fail)
+
+
+def fail_at(number, error, monkeypatch):
+    def failing(model, head, batch, recipe, step):
+        return error() if step == number else total_loss(model, head, batch, recipe, step)
+
+    monkeypatch.setattr(loop, "total_loss", failing)
+
+
+def out_of_memory():
+    raise MemoryError
+
+
+@pytest.mark.parametrize("error", [out_of_memory, lambda: torch.empty(1 << 60)], ids=["python", "torch"])
+def test_a_run_out_of_memory_says_so_and_can_be_resumed(make_setup, tmp_path, monkeypatch, error):
+    recipe = {"steps": 5, "checkpoint_seconds": ALWAYS}
+    with monkeypatch.context() as patch:
+        fail_at(3, error, patch)
+        with pytest.raises(TrainerError, match=r"at step 3\..*--parts"):
+            train(make_setup(**recipe))
+    resumed, whole = make_setup(**recipe), make_setup(tmp_path / "whole", **recipe)
+    assert train(resumed).runs == 2
+    train(whole)
+    assert same(weights(resumed), weights(whole))
+
+
+def test_other_errors_stay_what_they_are(make_setup, monkeypatch):
+    fail_at(1, lambda: torch.zeros(2) @ torch.zeros(3), monkeypatch)
+    with pytest.raises(RuntimeError, match="size"):
+        train(make_setup(steps=3))
