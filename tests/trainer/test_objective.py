@@ -9,8 +9,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch.nn import functional  # noqa: E402
+
 from unigurd_trainer.batching import Collator  # noqa: E402
-from unigurd_trainer.objective import autocast, forward, line_cross_entropy, objective  # noqa: E402
+from unigurd_trainer.objective import (  # noqa: E402
+    autocast,
+    forward,
+    given_logits,
+    line_cross_entropy,
+    objective,
+)
 from unigurd_trainer.rows import Episode  # noqa: E402
 
 INTERACTIONS = ("lines", "lines-read", "prefix-lines", "full")
@@ -136,3 +144,19 @@ def test_the_full_form_has_no_votes(make_model, batch):
 def test_the_precision_is_that_of_the_linear_layers(precision, dtype):
     with torch.no_grad(), autocast(precision):
         assert torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
+
+
+def test_given_labels_are_right_as_often_as_the_noise_says():
+    logits = torch.tensor([-40.0, 0.0, 2.0, 40.0])
+    given = given_logits(logits, 0.1).sigmoid()
+    assert torch.allclose(given, torch.tensor([0.1, 0.5, 0.1 + 0.8 * float(torch.sigmoid(logits[2])), 0.9]), atol=1e-6)
+
+
+def test_with_noise_a_sure_contradiction_pulls_less():
+    gradients = []
+    for noise in (0.0, 0.2):
+        logits = torch.tensor([6.0], requires_grad=True)
+        shown = given_logits(logits, noise) if noise else logits
+        functional.binary_cross_entropy_with_logits(shown, torch.tensor([0.0])).backward()
+        gradients.append(logits.grad.item())
+    assert 0 < gradients[1] < gradients[0] / 50

@@ -33,6 +33,7 @@ def finetune(
     balance: Annotated[
         Literal["even", "natural"], typer.Option(help="As many safe as unsafe texts a step, or as the data have them.")
     ] = "even",
+    noise: Annotated[float, typer.Option(min=0, max=0.49, help="Share of labels that may be wrong.")] = 0.0,
     plain: Annotated[bool, typer.Option(help="Read the text alone; the policy only names the task.")] = False,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs at most.")] = 8,
     seed: Annotated[int, typer.Option(help="Order of the texts, and which measure where no row says so.")] = 0,
@@ -51,7 +52,7 @@ def finetune(
 
     if threads:
         torch.set_num_threads(threads)
-    recipe = TaskRecipe(mode=mode, epochs=epochs, seed=seed, balance=balance, plain=plain)
+    recipe = TaskRecipe(mode=mode, epochs=epochs, seed=seed, balance=balance, plain=plain, noise=noise)
     with console.status("fine-tuning"):
         result = run(
             PolicyRegistry().resolve(policy),

@@ -70,15 +70,30 @@ def _policies(model: GuardModel, vectors: Tensor, batch: Batch) -> LineStates:
 
 
 def objective(
-    model: GuardModel, batch: Batch, *, line_loss: float, smoothing: float = 0.0, pos_weight: float = 1.0
+    model: GuardModel,
+    batch: Batch,
+    *,
+    line_loss: float,
+    smoothing: float = 0.0,
+    pos_weight: float = 1.0,
+    noise: float = 0.0,
 ) -> Losses:
-    """Compute the losses of a batch, averaged over the step's texts; violations count `pos_weight` times."""
-    scored = forward(model, batch)
-    return classification(scored, batch, line_loss=line_loss, smoothing=smoothing, pos_weight=pos_weight)
+    """Compute the losses of a batch, averaged over the step's texts.
+
+    Violations count `pos_weight` times; a share `noise` of the labels is presumed to be wrong.
+    """
+    scored, weights = forward(model, batch), {"smoothing": smoothing, "pos_weight": pos_weight, "noise": noise}
+    return classification(scored, batch, line_loss=line_loss, **weights)
 
 
 def classification(
-    scored: Iterable[Scores], batch: Batch, *, line_loss: float, smoothing: float = 0.0, pos_weight: float = 1.0
+    scored: Iterable[Scores],
+    batch: Batch,
+    *,
+    line_loss: float,
+    smoothing: float = 0.0,
+    pos_weight: float = 1.0,
+    noise: float = 0.0,
 ) -> Losses:
     """Compute the losses of a batch that is scored already (see `objective`)."""
     device = batch.layout.device
@@ -86,6 +101,7 @@ def classification(
     verdict, line = (torch.zeros((), device=device) for _ in range(2))
     for bucket, logits, weights in scored:
         labels = bucket.labels * (1 - 2 * smoothing) + smoothing
+        logits = given_logits(logits, noise) if noise else logits
         verdict = verdict + functional.binary_cross_entropy_with_logits(
             logits, labels, reduction="sum", pos_weight=weight
         )
@@ -93,6 +109,15 @@ def classification(
             line = line + line_cross_entropy(weights, bucket.targets)
     verdict, line = verdict / batch.totals.examples, line / max(batch.totals.known, 1)
     return Losses(verdict + line_loss * line, float(verdict.detach()), float(line.detach()))
+
+
+def given_logits(logits: Tensor, noise: float) -> Tensor:
+    """Turn logits of the true labels into those of the given ones, a share `noise` of which is flipped.
+
+    With them in its place, cross-entropy is lowest at the true probabilities: the forward correction of Patrini et al.,
+    https://arxiv.org/abs/1609.03683. A text that contradicts its label pulls less, the surer the model is.
+    """
+    return torch.logit(noise + (1 - 2 * noise) * logits.sigmoid())
 
 
 def line_cross_entropy(weights: Tensor, targets: Tensor) -> Tensor:

@@ -141,6 +141,7 @@ class LossRecipe(Strict):
     alice: float = Field(default=0.0, ge=0)
     classification: float = Field(default=1.0, ge=0)
     pos_weight: float = Field(default=1.0, gt=0, description="weight of texts that violate")
+    noise: float = Field(default=0.0, ge=0, lt=0.5, description="share of labels that is presumed to be wrong")
     rationale: Literal["views", "literal", "dropout", "none"] = "views"
     keep_rationale: float = Field(default=0.5, ge=0, le=1)
     max_rationale: int = Field(default=48, ge=8, description="tokens; longer rationales are cut")

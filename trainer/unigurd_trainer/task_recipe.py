@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from unigurd_trainer.recipe import DataRecipe, GipRecipe, OptimRecipe, Strict
+from unigurd_trainer.recipe import DataRecipe, GipRecipe, LossRecipe, OptimRecipe, Strict
 
 __all__ = ["Balance", "Mode", "TaskRecipe"]
 
@@ -37,6 +37,7 @@ class TaskRecipe(Strict):
     encoder_lr: float = Field(default=5e-5, gt=0)
     head_lr: float | None = Field(default=None, gt=0, description="3e-4 for full, 1e-3 for head, 1e-2 for output")
     smoothing: float = Field(default=0.02, ge=0, lt=0.5)
+    noise: float = Field(default=0.0, ge=0, lt=0.5, description="share of labels that is presumed to be wrong")
     augment: float = Field(default=0.1, ge=0, le=1, description="share of lightly changed texts; only in mode full")
     precision: Literal["bf16", "fp32"] = "bf16"
 
@@ -67,4 +68,5 @@ class TaskRecipe(Strict):
                 smoothing=self.smoothing,
                 precision=self.precision,
             ),
+            loss=LossRecipe(noise=self.noise),
         )

@@ -60,8 +60,9 @@ def total_loss(model: GuardModel, head: MlmHead | None, batch: Batch, recipe: Gi
 
 
 def _classified(recipe: GipRecipe) -> dict[str, float]:
-    optim = recipe.optim
-    return {"line_loss": optim.line_loss, "smoothing": optim.smoothing, "pos_weight": recipe.loss.pos_weight}
+    optim, loss = recipe.optim, recipe.loss
+    weights = {"pos_weight": loss.pos_weight, "noise": loss.noise}
+    return {"line_loss": optim.line_loss, "smoothing": optim.smoothing} | weights
 
 
 def _with_alice(model: GuardModel, batch: Batch, recipe: GipRecipe, step: int) -> Losses:
