@@ -2,7 +2,7 @@
 
 import pytest
 
-from unigurd_trainer.ablation.curves import curves, plot, report
+from unigurd_trainer.ablation.curves import contrasts, curves, plot, report
 
 
 def row(policy, size, seed, auc, start="base"):
@@ -24,6 +24,16 @@ def test_a_point_is_the_mean_over_policies_with_an_interval_over_seeds():
 def test_one_policy_has_its_own_points():
     (series,) = curves(ROWS, "auc", ["safety"]).values()
     assert series[5000].value == pytest.approx(0.9)
+
+
+def test_series_are_compared_policy_by_policy():
+    better = [row(p, 50, s, 0.9, start="mtg") for p in ("tax", "safety") for s in (1, 2)]
+    found = contrasts(ROWS + better, "auc")
+    (series,) = found.values()
+    assert list(found) == ["base, full less mtg, full"]
+    assert series[50].value == pytest.approx(-0.135)
+    assert series[50].half == pytest.approx(12.706 * 0.05, rel=1e-3)  # -.185 and -.085
+    assert list(series) == [50]
 
 
 def test_the_report_has_all_measures_and_policies():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from unigurd_trainer.figures import new_figure, save
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Curves", "curves", "plot", "table"]
+__all__ = ["Curves", "contrasts", "curves", "plot", "report", "table"]
 
 Curves = dict[str, dict[int, Mean]]
 """By series (start and mode) and size."""
@@ -77,9 +78,39 @@ def _draw(axes: Axes, name: str, series: Mapping[int, Mean]) -> None:
     axes.fill_between(across, means - halves, means + halves, alpha=0.15, color=line.get_color())
 
 
+def contrasts(rows: Iterable[Mapping[str, Any]], measure: str) -> Curves:
+    """Difference of each two series that have the start or the mode in common, paired by policy.
+
+    Means over seeds are taken first; the interval is over policies, so that it says what another policy may show. For
+    each size those policies count that both series have.
+    """
+    values: defaultdict[tuple[str, str], dict[tuple[int, str], list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        cell = row["cell"]
+        values[cell["start"], cell["mode"]][cell["size"], cell["policy"]].append(row["measured"][measure])
+    found: Curves = {}
+    for (one, first), (other, second) in combinations(sorted(values.items()), 2):
+        if one[0] == other[0] or one[1] == other[1]:
+            found[f"{', '.join(one)} less {', '.join(other)}"] = _paired(first, second)
+    return {name: series for name, series in found.items() if series}
+
+
+def _paired(
+    first: Mapping[tuple[int, str], Sequence[float]], second: Mapping[tuple[int, str], Sequence[float]]
+) -> dict[int, Mean]:
+    by_size: defaultdict[int, list[float]] = defaultdict(list)
+    for size, policy in sorted(first.keys() & second.keys()):
+        by_size[size].append(fmean(first[size, policy]) - fmean(second[size, policy]))
+    return {size: mean_of(values) for size, values in by_size.items()}
+
+
 def report(rows: Sequence[Mapping[str, Any]]) -> str:
     """Write the tables: each measure over all policies, and the AUC of each policy."""
     parts = [f"{label}, mean over policies:\n\n{table(curves(rows, measure))}" for measure, label in MEASURES.items()]
+    for measure in ("auc", "f1"):
+        parts.append(
+            f"{MEASURES[measure]}, differences, with intervals over policies:\n\n{table(contrasts(rows, measure))}"
+        )
     policies = sorted({row["cell"]["policy"] for row in rows})
     parts += [f"AUC, {policy}:\n\n{table(curves(rows, 'auc', [policy]))}" for policy in policies]
     return "\n".join(parts)
