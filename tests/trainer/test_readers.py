@@ -56,7 +56,7 @@ def test_pool_reads_one_split_with_source_and_licence(put):
     data = put("pool/a.jsonl.gz", POOL, {**POOL, "split": "dev"}, {**POOL, "label": "unsafe"})
     rows = readers.read_pool(data, "train")
     assert [row.label for row in rows] == [0, 1]
-    assert (rows[0].source, rows[0].licence) == ("wiki", "permissive (see data card)")
+    assert (rows[0].source, rows[0].licence) == ("wiki", "licence not confirmed")
 
 
 def test_a_row_that_states_its_licence_keeps_it(put):

@@ -111,7 +111,7 @@ def test_everything_that_can_go_wrong_goes_wrong_and_nothing_is_missing(generate
     samples, statistics = generate(60, timeout=0.3, concurrency=2)
     assert len(samples) == 60 and len({sample.text for sample in samples}) == 60
     assert statistics.made == {"safe": 30, "unsafe": 30}
-    assert statistics.retries == 5 and statistics.truncated == 1 and statistics.parse_failures == 1
+    assert statistics.retries >= 5 and statistics.truncated == 1 and statistics.parse_failures == 1
     assert statistics.estimated == 1 and statistics.duplicates >= 1 and sum(statistics.refused.values()) >= 2
 
 
