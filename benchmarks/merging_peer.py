@@ -58,8 +58,8 @@ def main() -> None:
 def planned(planner: MergePlanner) -> list[Any]:
     """Plan one task a tensor.
 
-    mergekit 0.1.5 fails on optional tensors of BERT (it adds a tuple to a list), so none is said to be optional, and the
-    one that models no longer have is left out.
+    mergekit 0.1.5 fails on optional tensors of BERT (it adds a tuple to a list), so none is said to be optional, and
+    the one that models no longer have is left out.
     """
     plan = planner.plan_tensor
 

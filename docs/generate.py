@@ -53,9 +53,9 @@ def results_summary() -> str:
     return "\n".join(lines) + "\n"
 
 
-def results_table() -> str:
-    """Show all measures of the bundled checkpoint."""
-    return RESULTS.with_suffix(".md").read_text(encoding="utf-8")
+def results_file(name: str) -> str:
+    """Show the tables that a command wrote to `results/<name>.md`."""
+    return (RESULTS.parent / f"{name}.md").read_text(encoding="utf-8")
 
 
 def benchmark(name: str) -> str:
@@ -107,17 +107,19 @@ def baseline_categories() -> str:
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
+    "ablation-tasks": partial(results_file, "ablation-tasks"),
     "baselines": baseline_table,
     "baseline-categories": baseline_categories,
     "bench-fusion": partial(benchmark, "fusion"),
     "bench-latency": partial(benchmark, "latency"),
+    "bench-magnitudes": partial(benchmark, "magnitudes"),
     "bench-policies": partial(benchmark, "policies"),
     "bench-precision": partial(benchmark, "precision"),
     "bench-precision-latency": partial(benchmark, "precision-latency"),
     "cli": cli_reference,
     "hub-sets": hub_sets,
     "policies": policy_table,
-    "results": results_table,
+    "results": partial(results_file, "uniguard"),
     "results-summary": results_summary,
     "trainer": trainer_reference,
 }

@@ -71,7 +71,10 @@ class Unpacked(Mapping[str, Tensor]):
         if part is not None:
             columns = [each.chunk(len(_QKV), dim=-1)[part] for each in columns]
         real = columns[0].float() if scale is None else columns[0].float() * columns[1]
-        return real.T if name in self._linear else real
+        return real.T.contiguous() if name in self._linear else real
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

@@ -88,6 +88,7 @@ def test_a_base_is_needed_and_has_to_fit(method):
         method(models, [1, 1], {"x": torch.zeros(1)})
     with pytest.raises(TrainerError, match="base has no a"):
         method(models, [1, 1], {"ids": torch.arange(3)})
+    assert method(models, [1, 1], {"a": torch.zeros(2)})["ids"].tolist() == [0, 1, 2]
     with pytest.raises(TrainerError, match="2 models need one base, or as many; there are 3"):
         method(models, [1, 1], [model(1.0, 1.0)] * 3)
     with pytest.raises(TrainerError, match="need an anchor"):

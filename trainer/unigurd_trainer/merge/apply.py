@@ -60,8 +60,11 @@ def run(recipe: MergeRecipe, out: Path) -> dict[str, Any]:
     return notes["merged"] | {"file": file.name, "file_sha256": sha256_of(file)}
 
 
-def gather(recipe: MergeRecipe) -> Gathered:
-    """Find the models of a recipe, and check that they can be merged; raises as `run` does."""
+def gather(recipe: MergeRecipe, *, hold: bool = False) -> Gathered:
+    """Find the models of a recipe, and check that they can be merged; raises as `run` does.
+
+    With `hold` the candidates are read into memory, for many merges; else each tensor is read whenever it is needed.
+    """
     sources = tuple(find_source(candidate.path, candidate.take) for candidate in recipe.candidates)
     for candidate, source in zip(recipe.candidates, sources, strict=True):
         if candidate.sha256 not in (None, source.sha256):
@@ -71,7 +74,7 @@ def gather(recipe: MergeRecipe) -> Gathered:
     require_compatible([*sources, *bases.values()])
     rest: Rest = recipe.top if recipe.rest_from == "top" else recipe.rest_from
     ingredients = Ingredients.of(
-        [source.model for source in sources],
+        [dict(source.model) if hold else source.model for source in sources],
         None if names is None else [bases[name].model for name in names[0]],
         anchor=None if names is None else bases[names[1]].model,
         rest_from=rest,

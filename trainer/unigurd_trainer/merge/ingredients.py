@@ -12,6 +12,7 @@ from unigurd_trainer.errors import TrainerError
 from unigurd_trainer.merge.method import Site
 from unigurd_trainer.merge.model import Model, require_alike, require_base
 from unigurd_trainer.merge.selection import is_classifier
+from unigurd_trainer.merge.vectors import flat
 
 __all__ = ["Bases", "Ingredients", "Rest"]
 
@@ -116,8 +117,8 @@ class Ingredients:
     def site(self, name: str) -> Site:
         """Read a tensor of all models, and of their bases where these have it."""
         bases = self.bases.each if self.bases is not None and self.bases.have(name) else ()
-        read = {id(base): base[name] for base in {id(base): base for base in bases}.values()}
-        return Site(name, [model[name] for model in self.models], [read[id(base)] for base in bases], self.ids)
+        read = {key: flat(base[name]) for key, base in {id(base): base for base in bases}.items()}
+        return Site(name, [flat(model[name]) for model in self.models], [read[id(base)] for base in bases], self.ids)
 
     def rest(self, name: str) -> Tensor:
         """Return a tensor that is not merged."""

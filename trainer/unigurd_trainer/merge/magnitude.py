@@ -54,15 +54,15 @@ def find_cuts(vectors: Callable[[], Iterable[Iterable[Tensor]]], keep: int) -> l
 
 
 def trim(vector: Iterable[Tensor], cut: Cut) -> Iterator[Tensor]:
-    """Set to zero what a cut does not keep, block by block."""
+    """Set to zero what a cut does not keep, block by block, in place."""
     left, below = cut.spare, float(np.nextafter(np.float32(cut.magnitude), np.float32(-1)))
     for block in vector:
-        kept = hardshrink(block, below)  # keeps what exceeds it
+        hardshrink(block, below, out=block)  # keeps what exceeds it
         if cut.equal > cut.spare:
             equal = (block.abs() == cut.magnitude).nonzero().flatten()
-            kept[equal[left:]] = 0.0
+            block[equal[left:]] = 0.0
             left = max(0, left - len(equal))
-        yield kept
+        yield block
 
 
 def _dealt(near: Iterable[Bits], bits: np.int32, left: int) -> list[Cut]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from unigurd_trainer.merge.method import MergeMethod, Site
 from unigurd_trainer.merge.model import Model, shares
 from unigurd_trainer.merge.selection import MergeType, select
 from unigurd_trainer.merge.soup import Average
-from unigurd_trainer.merge.vectors import blocks, joined
+from unigurd_trainer.merge.vectors import blocks, flat, joined
 
 __all__ = ["Merged", "Merger", "Preparations"]
 
@@ -59,21 +59,59 @@ class Preparations:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Merged(Mapping[str, Tensor]):
-    """A merged model. A tensor is merged whenever it is asked for; `dict(merged)` merges all."""
+    """A merged model. A tensor is merged whenever it is asked for; `dict(merged)` merges all.
+
+    Asking raises `TrainerError` if what comes out is not finite.
+    """
 
     merger: Merger
     weights: tuple[float, ...]
     merge_type: MergeType
-    selected: frozenset[str]
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self.merger.tensor(self, name)
+    selected: tuple[str, ...]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.merger.ingredients.names)
 
     def __len__(self) -> int:
         return len(self.merger.ingredients.names)
+
+    def __getitem__(self, name: str) -> Tensor:
+        rest = self.merger.ingredients.rest(name)
+        if name not in self.selected:
+            return rest.detach().to("cpu", copy=True)
+        tensor = joined(self._parts(name), rest)
+        if not math.isfinite(tensor.sum(dtype=torch.promote_types(tensor.dtype, torch.float32))):
+            raise TrainerError(f"Merging gives values of {name} that are not finite; look for NaN in the models.")
+        return tensor
+
+    def _parts(self, name: str) -> Iterable[Tensor]:
+        """Merge a tensor, block by block."""
+        method, site = self._method(name), self.merger.ingredients.site(name)
+        parts = method.combine(site, self._prepare(site), self.weights)
+        if not method.needs_base or self.merger.ingredients.bases is None:
+            return parts
+        anchor = blocks(flat(self.merger.ingredients.bases.anchor[name]))
+        return (part + base for part, base in zip(parts, anchor, strict=True))
+
+    def _method(self, name: str) -> MergeMethod:
+        """The method for a tensor: those that are absent from the base are averaged."""
+        method = self.merger.method
+        return method if not method.needs_base or self.merger.ingredients.has_base(name) else _AVERAGE
+
+    def _prepare(self, site: Site) -> Any:  # noqa: ANN401 - each method's own
+        known = self._preparation()
+        if site.name not in known.tensors:
+            known.tensors[site.name] = self._method(site.name).prepare(site, known.survey)
+        return known.tensors[site.name]
+
+    def _preparation(self) -> Preparation:
+        method, prepared = self.merger.method, self.merger.prepared
+        key = method.preparation, self.merge_type if method.surveys else None
+        return prepared.find(key) or prepared.add(key, self._survey() if method.surveys else None)
+
+    def _survey(self) -> Any:  # noqa: ANN401
+        names = [name for name in self.selected if self._method(name) is self.merger.method]
+        return self.merger.method.survey(lambda: map(self.merger.ingredients.site, names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +133,11 @@ class Merger:
             TrainerError: The weights are not K numbers with a positive sum, the merge type selects nothing, or the
                 method needs a base and there is none.
         """
-        selected = select(self.ingredients.names, merge_type)
-        if self.method.needs_base:
-            for name in selected:
-                self.ingredients.has_base(name)
-        return Merged(self, tuple(shares(weights, len(self.ingredients.models))), merge_type, frozenset(selected))
+        names = select(self.ingredients.names, merge_type)
+        selected = tuple(name for name in names if self.ingredients.rest(name).is_floating_point())
+        for name in selected if self.method.needs_base else ():
+            self.ingredients.has_base(name)
+        return Merged(self, tuple(shares(weights, len(self.ingredients.models))), merge_type, selected)
 
     def into(self, model: nn.Module, weights: Sequence[float], merge_type: MergeType = "all") -> None:
         """Merge into the parameters of a module, in place; one of other names or shapes is refused unchanged."""
@@ -111,43 +149,6 @@ class Merger:
         with torch.no_grad():
             for name, tensor in merged.items():
                 own[name].copy_(tensor)
-
-    def tensor(self, merged: Merged, name: str) -> Tensor:
-        """Merge one tensor.
-
-        Raises:
-            TrainerError: A model has values in it that are not finite.
-        """
-        rest = self.ingredients.rest(name)
-        if name not in merged.selected or not rest.is_floating_point():
-            return rest.detach().clone()
-        method, site = self._method(name), self.ingredients.site(name)
-        parts = method.combine(site, self._prepare(merged, site, method), merged.weights)
-        if method.needs_base and self.ingredients.bases is not None:
-            anchor = blocks(self.ingredients.bases.anchor[name])
-            parts = (part + base for part, base in zip(parts, anchor, strict=True))
-        tensor = joined(parts, rest)
-        if not math.isfinite(tensor.sum(dtype=torch.promote_types(tensor.dtype, torch.float32))):
-            raise TrainerError(f"Merging gives values of {name} that are not finite; look for NaN in the models.")
-        return tensor
-
-    def _method(self, name: str) -> MergeMethod:
-        """The method for a tensor: those that are absent from the base are averaged."""
-        return self.method if not self.method.needs_base or self.ingredients.has_base(name) else _AVERAGE
-
-    def _prepare(self, merged: Merged, site: Site, method: MergeMethod) -> Any:  # noqa: ANN401 - each method's own
-        key = self.method.preparation, merged.merge_type if self.method.surveys else None
-        known = self.prepared.find(key) or self.prepared.add(key, self._survey(merged))
-        if site.name not in known.tensors:
-            known.tensors[site.name] = method.prepare(site, known.survey)
-        return known.tensors[site.name]
-
-    def _survey(self, merged: Merged) -> Any:  # noqa: ANN401
-        if not self.method.surveys:
-            return None
-        names = [name for name in merged if name in merged.selected and self._method(name) is self.method]
-        floating = [name for name in names if self.ingredients.rest(name).is_floating_point()]
-        return self.method.survey(lambda: map(self.ingredients.site, floating))
 
 
 def _shape(model: Model, name: str) -> tuple[int, ...] | None:

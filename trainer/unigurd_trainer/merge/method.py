@@ -28,7 +28,7 @@ class Site:
 
     Attributes:
         name: Of the tensor.
-        tensors: The tensor of each of the K models.
+        tensors: The tensor of each of the K models, as a vector [n].
         bases: That of the base of each; empty if there are none.
         ids: What each model is called, for methods that draw random numbers.
     """
@@ -41,7 +41,7 @@ class Site:
     @property
     def size(self) -> int:
         """Values in the tensor."""
-        return self.tensors[0].numel()
+        return len(self.tensors[0])
 
     def values(self) -> Iterator[tuple[Tensor, ...]]:
         """Yield the blocks of all models, side by side; they may be views of the models and are not to be changed."""

@@ -44,6 +44,9 @@ class Stored(Mapping[str, Tensor]):
             raise DataError(f"{name} is of type {entry.dtype}, which cannot be merged", file=self.file)
         return _map(self.file, entry.span, _TYPES[entry.dtype]).reshape(entry.shape)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 

@@ -23,7 +23,7 @@ Mean = Literal["weighted", "plain", "sum"]
 Scope = Literal["tensor", "global"]
 
 Deltas = Iterable[Sequence[Tensor]]
-"""Trimmed differences of K models, by blocks side by side."""
+"""Trimmed differences of K models, by blocks side by side; who takes them may overwrite them."""
 
 _TINY = 1e-30
 
@@ -59,7 +59,7 @@ def elect_signs(
 def _elected(block: Sequence[Tensor], weights: Sequence[float], elect: Election) -> Tensor:
     total = torch.zeros_like(block[0])
     for delta, weight in zip(block, weights, strict=True):
-        total.add_(delta.sign() if elect == "vote" else delta * weight if elect == "weighted-mass" else delta)
+        total.add_(delta.sign_() if elect == "vote" else delta.mul_(weight) if elect == "weighted-mass" else delta)
     return total.sign_()
 
 
@@ -71,7 +71,7 @@ def disjoint_mean(deltas: Deltas, signs: Tensor, weights: Sequence[float], *, di
     for sign, block in zip(blocks(signs), deltas, strict=True):
         total, share = torch.zeros_like(sign), torch.zeros_like(sign)
         for delta, weight in zip(block, weights, strict=True):
-            agreeing = torch.mul(delta, sign).clamp_(min=0.0)  # |delta| where the signs agree, else 0
+            agreeing = delta.mul_(sign).clamp_(min=0.0)  # |delta| where the signs agree, else 0
             total.add_(agreeing * weight)
             share.add_(agreeing.sign_().mul_(weight))
         yield (total.div_(share.clamp_(min=_TINY)) if divide else total).mul_(sign)

@@ -16,15 +16,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["BLOCK", "blocks", "gram", "joined", "weighted_sum"]
+__all__ = ["BLOCK", "blocks", "flat", "gram", "joined", "weighted_sum"]
 
 BLOCK = 1 << 16
 """Values in a block."""
 
 
-def blocks(tensor: Tensor) -> Iterator[Tensor]:
-    """Cut a tensor into blocks: views of float32 and float64, copies in float32 of other types."""
-    for block in torch.split(tensor.detach().cpu().reshape(-1), BLOCK):
+def flat(tensor: Tensor) -> Tensor:
+    """Lay a tensor out as a vector [n] on the CPU; a view, where it is one already."""
+    return tensor.detach().cpu().reshape(-1)
+
+
+def blocks(vector: Tensor) -> Iterator[Tensor]:
+    """Cut a vector into blocks: views of float32 and float64, copies in float32 of other types."""
+    for block in torch.split(vector, BLOCK):
         yield block if block.dtype in (torch.float32, torch.float64) else block.float()
 
 
