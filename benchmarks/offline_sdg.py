@@ -15,6 +15,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,7 +32,7 @@ from unigurd_trainer.rows import ConditionedRow
 from unigurd_trainer.sdg.embedding import EmbedderName, find_embedder
 from unigurd_trainer.sdg.hooks import Request
 from unigurd_trainer.sdg.matching import cache_folder
-from unigurd_trainer.sdg.offline import OfflineGenerator, OfflineOptions
+from unigurd_trainer.sdg.offline import FLOORS, OfflineGenerator, OfflineOptions
 from unigurd_trainer.sdg.packaged import bundled
 from unigurd_trainer.sdg.referee import GuardReferee
 from unigurd_trainer.sdg.samples import Sample
@@ -59,13 +60,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
     parser.add_argument("--policies", type=int, default=8, help="unseen policies, spread over their names")
     parser.add_argument("--rows", type=int, default=200, help="rows to generate for each")
-    parser.add_argument("--floor", type=float, nargs="+", default=[OfflineOptions().floor])
+    parser.add_argument("--floor", type=float, nargs="+", help="by default that of the embedder")
     parser.add_argument("--referee", type=float, nargs="+", default=[OfflineOptions().referee])
+    parser.add_argument("--agreement", type=float, nargs="+", default=[OfflineOptions().agreement])
     parser.add_argument("--embedder", choices=get_args(EmbedderName), default=OfflineOptions().embedder)
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     args = parser.parse_args()
     cases = [
-        OfflineOptions(floor=floor, referee=referee, augment=0) for floor in args.floor for referee in args.referee
+        OfflineOptions(floor=floor, referee=referee, agreement=agreement, augment=0)
+        for floor, referee, agreement in product(args.floor or [FLOORS[args.embedder]], args.referee, args.agreement)
     ]
     rows = [*measure(args.data, args.policies, args.rows, cases, args.embedder)]
     rows += [_mean(rows, case) for case in cases]
@@ -86,7 +89,7 @@ def measure(
         labels = np.array([row.label for row in real])
         judged = referee.scores([row.text for row in real], policy)
         for case in cases:
-            line = {"policy": name, "floor": case.floor, "referee": case.referee, "written": len(real)}
+            line = {"policy": name, **_setting(case), "written": len(real)}
             try:
                 samples = [*generator.generate(Request(policy, rows, options=case))]
                 scores = _learn(samples, [row.text for row in real], embedder)
@@ -98,6 +101,10 @@ def measure(
                 "generated": len(samples), "covered": _covered(generator),
                 "learnt": learnt, "guard": auc(labels, judged.astype(np.float64)), "nearest": nearest, "both": both,
             }  # fmt: skip
+
+
+def _setting(case: OfflineOptions) -> dict[str, Any]:
+    return {name: getattr(case, name) for name in ("floor", "referee", "agreement")}
 
 
 def _unseen(data: Path) -> dict[str, list[ConditionedRow]]:
@@ -137,11 +144,11 @@ def _covered(generator: OfflineGenerator) -> str:
 
 
 def _mean(rows: Sequence[dict[str, Any]], case: OfflineOptions) -> dict[str, Any]:
-    own = [row for row in rows if (row["floor"], row["referee"]) == (case.floor, case.referee)]
+    own = [row for row in rows if _setting(case).items() <= row.items()]
     made = [row for row in own if not np.isnan(row["learnt"])]
     means = {key: float(np.mean([row[key] for row in made])) for key in ("learnt", "guard", "nearest", "both")}
     return {
-        "policy": f"mean of {len(made)} of {len(own)}", "floor": case.floor, "referee": case.referee,
+        "policy": f"mean of {len(made)} of {len(own)}", **_setting(case),
         "written": sum(row["written"] for row in made), "generated": sum(row["generated"] for row in made),
         "covered": "",
     } | means  # fmt: skip

@@ -56,6 +56,8 @@ class OfflineStatistics:
         made: Samples by label.
         kinds: Samples by what they are: listed, sibling, off topic, example, frame.
         frames: Samples made of a behaviour's own words, by behaviour.
+        agreed: Near texts that the guard agreed on, by behaviour; None if it was not asked.
+        doubted: Candidates that were dropped because it did not agree.
         warnings: What a reader of the data set must know, in sentences; filled by `close`.
     """
 
@@ -63,6 +65,8 @@ class OfflineStatistics:
     made: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     frames: Counter[str] = field(default_factory=Counter)
+    agreed: Counter[str] | None = None
+    doubted: int = 0
     augmented: int = 0
     warnings: list[str] = field(default_factory=list)
 
@@ -81,13 +85,14 @@ class OfflineStatistics:
 
     def close(self, wanted: int) -> None:
         """Write the warnings."""
-        self.warnings = [*self._far(), *self._short(wanted), SILVER]
+        self.warnings = [*self._far(), *self._disputed(), *self._short(wanted), SILVER]
 
     def to_record(self) -> dict[str, Any]:
         """Turn the account into plain values for JSON."""
         record = asdict(self)
         record["coverage"] = [asdict(row) | {"covered": row.covered} for row in self.coverage]
-        return record | {name: dict(sorted(getattr(self, name).items())) for name in ("made", "kinds", "frames")}
+        counts = {name: getattr(self, name) for name in ("made", "kinds", "frames", "agreed")}
+        return record | {name: None if count is None else dict(sorted(count.items())) for name, count in counts.items()}
 
     def _far(self) -> Iterable[str]:
         for row in self.far:
@@ -96,6 +101,16 @@ class OfflineStatistics:
                 f"({row.similarity:.2f}). {self.frames[row.behaviour]} samples were made of the behaviour's own words. "
                 "Add examples to the policy, or use an endpoint."
             )
+
+    def _disputed(self) -> Iterable[str]:
+        for row in self.coverage:
+            agreed = row.near if self.agreed is None else self.agreed[row.behaviour]
+            if row.covered and agreed < ENOUGH:
+                label = LABELS[row.listed == "disallowed"]
+                yield (
+                    f"Of the {row.near} texts near {row.behaviour!r}, the guard agrees that {agreed} are {label}; the "
+                    "others were dropped: mostly they share no more than the subject. Add examples, or use an endpoint."
+                )
 
     def _short(self, wanted: int) -> Iterable[str]:
         made = sum(self.made.values())

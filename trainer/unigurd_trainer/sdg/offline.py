@@ -8,7 +8,8 @@ the statistics say so.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -42,6 +43,9 @@ OFF_TOPIC = 0.3
 SURPLUS = 2.0
 """How many times the texts that are wanted go before the referee."""
 
+FLOORS: Mapping[EmbedderName, float] = {"guard": 0.45, "minilm": 0.35}
+"""Least nearness by embedder: where about as many unseen policies get data (`benchmarks/offline_sdg.py`)."""
+
 MOST_SEEDS = 24
 """Examples of the policy that texts are looked for by."""
 
@@ -54,27 +58,34 @@ class OfflineOptions(BaseModel):
 
     Attributes:
         augment: Share of the texts whose form is changed.
-        floor: Least nearness of a text to a behaviour.
+        floor: Least nearness of a text to a behaviour; None is what suits the embedder (`FLOORS`).
         referee: Share of the candidates of each label that are dropped, those that the guard agrees with least;
             half of it where candidates are scarce; 0 asks no guard.
+        agreement: Least probability that the guard gives to a candidate's label; it goes where there is less.
         frames: Share of each behaviour's texts that are made of its own words, even where there are near texts.
         siblings: Where the policy says what unlisted texts are: share of that label's texts that are near the other.
         off_topic: Likewise, share of them that are about something else.
         embedder: Compares texts: ``guard`` is the bundled checkpoint; ``minilm`` (extras minilm and torch) its base
-            encoder, whose cosines are lower, so that it needs a lower `floor`.
+            encoder, whose cosines are lower.
         threads: CPU threads of embedder and guard; 0 is one per core. Decides nothing about the data.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     augment: float = Field(default=0.3, ge=0, le=1)
-    floor: float = Field(default=0.45, ge=0, le=1)
+    floor: float | None = Field(default=None, ge=0, le=1)
     referee: float = Field(default=0.4, ge=0, lt=1)
+    agreement: float = Field(default=0.6, ge=0, lt=1)
     frames: float = Field(default=0.1, ge=0, lt=1)
     siblings: float = Field(default=0.3, ge=0, le=1)
     off_topic: float = Field(default=0.2, ge=0, le=1)
     embedder: EmbedderName = "guard"
     threads: int = Field(default=0, ge=0)
+
+    @property
+    def least_nearness(self) -> float:
+        """The floor that was asked for, or that of the embedder."""
+        return FLOORS[self.embedder] if self.floor is None else self.floor
 
 
 class OfflineGenerator:
@@ -152,7 +163,7 @@ class OfflineGenerator:
         depth = max(LEAST_DEPTH, DEPTH * half // len(targets.lines))
         seeded = Targets((*targets.lines, *_seeds(policy, targets, rng)), targets.unlisted)
         matches = self._matcher.match([target.line for target in seeded.lines], depth)
-        listed = self._at_home(targets, choose_listed(seeded, matches, self._shelves, options.floor))
+        listed = self._at_home(targets, choose_listed(seeded, matches, self._shelves, options.least_nearness))
         self.statistics = OfflineStatistics(_coverage(targets, matches, listed))
         _require_near(policy, self.statistics)
         chosen = [*chain.from_iterable(listed.values())]
@@ -160,7 +171,7 @@ class OfflineGenerator:
         most = ceil(SURPLUS * half)
         pools = [*listed.values(), siblings, self._off_topic(targets, most, rng)]
         candidates = [choice for pool in pools for choice in pool[:most]]
-        return self._approved(policy, candidates, half, options.referee)
+        return self._approved(policy, candidates, half, options)
 
     def _at_home(self, targets: Targets, chosen: dict[Target, list[Choice]]) -> dict[Target, list[Choice]]:
         """Give what was found by an example to the nearest behaviour of its side; nearest texts come first."""
@@ -185,11 +196,13 @@ class OfflineGenerator:
             if near < OFF_TOPIC
         ]
 
-    def _approved(self, policy: Policy, candidates: list[Choice], half: int, share: float) -> list[Choice]:
+    def _approved(self, policy: Policy, candidates: list[Choice], half: int, options: OfflineOptions) -> list[Choice]:
         """Drop the candidates of each label that the referee agrees with least, and note how far it agrees.
 
-        Where there are no more candidates than are wanted, only half as many go.
+        Where there are no more candidates than are wanted, only half as many go, and those that it takes for the other
+        label, or is not sure of.
         """
+        share = options.referee
         if not share or not candidates:
             return [replace(choice, confidence=choice.nearness or 0.5) for choice in candidates]
         scores = self._referee.scores([choice.text.text for choice in candidates], policy)
@@ -198,12 +211,16 @@ class OfflineGenerator:
         bars = {}
         for label in set(labels.tolist()):
             own = agreement[labels == label]
-            bars[label] = np.quantile(own, min(share, max(share / 2, 1 - half / len(own))))
-        return [
+            least = np.quantile(own, min(share, max(share / 2, 1 - half / len(own))))
+            bars[label] = max(least, options.agreement)
+        approved = [
             replace(choice, confidence=float(agrees))
             for choice, agrees in zip(candidates, agreement, strict=True)
             if agrees >= bars[choice.label]
         ]
+        self.statistics.agreed = Counter(choice.target.line for choice in approved if choice.target)
+        self.statistics.doubted = len(candidates) - len(approved)
+        return approved
 
 
 def _options(request: Request) -> OfflineOptions:

@@ -9,11 +9,12 @@ import pytest
 from unigurd_sdk.policy import Policy
 from unigurd_trainer.errors import RecipeError
 from unigurd_trainer.sdg.hooks import Generator, Request
-from unigurd_trainer.sdg.offline import OfflineOptions
+from unigurd_trainer.sdg.offline import FLOORS, OfflineOptions
 
 
 def made(generator, policy, count=40, seed=0, **options):
-    return [*generator.generate(Request(policy, count, seed, options=OfflineOptions(**options)))]
+    chosen = OfflineOptions(**({"agreement": 0.5} | options))  # the referee of the tests is undecided
+    return [*generator.generate(Request(policy, count, seed, options=chosen))]
 
 
 def test_it_is_a_generator_of_its_name(make_offline):
@@ -108,10 +109,30 @@ def test_the_referee_drops_what_it_disagrees_with_most(make_offline, workshop, a
     assert not [sample for sample in samples if sample.text == doubted]
 
 
+def test_what_the_referee_takes_for_the_other_label_goes_whatever_the_share(make_offline, workshop, agreeable):
+    ovens = {sample.text for sample in made(make_offline(), workshop, count=60, augment=0) if "oven" in sample.text}
+    doubted = {text for text in ovens if text.startswith("how do i")}
+    generator = make_offline(referee=agreeable(dict.fromkeys(doubted, 0.45)))
+    samples = made(generator, workshop, count=60, augment=0, referee=0.01)
+    assert len(doubted) > 5 and not doubted & {sample.text for sample in samples}
+    assert generator.statistics.doubted >= len(doubted)
+    assert any("'Asking to repair an oven'" in text and "agrees" in text for text in generator.statistics.warnings)
+
+
 def test_no_referee_is_asked_when_its_share_is_0(make_offline, workshop, agreeable):
     referee = agreeable()
-    made(make_offline(referee=referee), workshop, referee=0)
+    made(make_offline(referee=referee), workshop, referee=0, agreement=0.9)
     assert referee.seen == []
+
+
+def test_the_floor_is_that_of_the_embedder_unless_one_is_given(make_offline, workshop, monkeypatch):
+    assert OfflineOptions().least_nearness == FLOORS["guard"] > FLOORS["minilm"]
+    assert OfflineOptions(embedder="minilm").least_nearness == FLOORS["minilm"]
+    assert OfflineOptions(embedder="minilm", floor=0.5).least_nearness == 0.5
+    monkeypatch.setitem(FLOORS, "minilm", 0.99)  # the same vectors, but nothing counts as near
+    assert made(make_offline(), workshop)
+    with pytest.raises(RecipeError, match="No packaged text is near"):
+        made(make_offline(), workshop, embedder="minilm")
 
 
 def test_a_shortage_is_a_warning(make_offline, workshop):

@@ -184,7 +184,7 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(policy, tmp_path):
 
 def test_the_account_of_the_offline_generator_is_part_of_the_result(make_offline, workshop, words, tmp_path):
     settings = SdgSettings(count=40)
-    result = run(workshop, make_offline(), settings, tmp_path, options=OfflineOptions(), embedder=words)
+    result = run(workshop, make_offline(), settings, tmp_path, options=OfflineOptions(agreement=0.5), embedder=words)
     assert [row["covered"] for row in result["statistics"]["coverage"]] == [True, True, True, False]
     assert any("quantum" in warning for warning in result["warnings"])
     assert any("silver" in warning for warning in result["warnings"])
