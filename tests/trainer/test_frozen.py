@@ -30,7 +30,7 @@ BATCHES = [bucket([[1, 2, 3], [4, 5]]), bucket([[1, 2, 3], [7, 8, 9, 10]]), buck
 
 
 def counted(frozen, monkeypatch):
-    read = []
+    read: list[int] = []
     whole = Encoder.packed
 
     def count(self, batches, multiple=256):

@@ -54,7 +54,7 @@ class Corpus:
         conditioned, pool = readers.read_conditioned(data), readers.read_pool(data, "train")
         dev = readers.read_pool(data, "dev")
         holdout = plan_holdout(behaviours, intents, conditioned, dev, fraction=fraction, seed=holdout_seed)
-        names = {row.policy for row in (*conditioned, *pool)}
+        names = {row.policy for row in conditioned} | {row.policy for row in pool}
         if unknown := sorted(set(exclude) - names):
             raise DataError(f"no rows are of the policies to exclude: {', '.join(unknown)}", file=data)
         return cls(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from unigurd_trainer.errors import DataError
 from unigurd_trainer.row_files import encoder, read_rows
 from unigurd_trainer.sdg.samples import LABELS
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": "1", "text": "Hide  my income 0", "label": "unsafe"},
     {"id": "2", "text": "hide my income 0", "label": 1, "extra": {"kept": "as it is"}},
     {"id": "3", "text": "HIDE my income 0", "label": "safe"},
