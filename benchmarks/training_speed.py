@@ -87,9 +87,8 @@ class Entrant:
         """Start the process; it prepares itself and waits."""
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
-        process = context.Process(
-            target=compete, args=(contestant, recipe, material, there, args.seconds, args.threads)
-        )
+        work = (contestant, recipe, material, there, args.seconds, args.threads, args.clock)
+        process = context.Process(target=compete, args=work)
         process.start()
         there.close()
         return cls(name, here, process, [])
