@@ -23,6 +23,8 @@ pytest.importorskip("h2")
 trustme = pytest.importorskip("trustme")
 hypercorn = pytest.importorskip("hypercorn")
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # see `front`
+
 ASK = Ask([{"role": "system", "content": "You edit"}, {"role": "user", "content": "Hi"}], "policy", {}, "tiny")
 
 
