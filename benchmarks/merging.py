@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -87,14 +86,14 @@ def measure(folder: Path, name: str) -> dict[str, float]:
     """Merge once, and once more by other weights."""
     torch.set_num_threads(1)
     count = 2 if name == "slerp" else len(MODELS)
-    before = resident()
+    before = memory("VmRSS")
     files = {model: folder / model / "model.safetensors" for model in ("base", *MODELS)}
     start = time.process_time()
     models = [Stored(files[model]) for model in MODELS[:count]]
     merger = Merger(Ingredients.of(models, Stored(files["base"]) if METHODS[name].needs_base else None), METHODS[name])
     merged = dict(merger.merge(WEIGHTS[:count]))
     seconds = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = memory("VmHWM")
     start = time.process_time()
     merged = dict(merger.merge(OTHERS[:count]))
     trial = time.process_time() - start
@@ -116,10 +115,11 @@ def make_models(folder: Path) -> None:
         save_file(changed, folder / name / "model.safetensors")
 
 
-def resident() -> float:
-    """Megabytes in memory now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
+def memory(field: str) -> float:
+    """Megabytes resident now (VmRSS) or at most (VmHWM); the maximum of getrusage includes the parent's."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in status if line.startswith(f"{field}:"))
+    return int(line.split()[1]) / 1024
 
 
 def _row(method: str, ours: list[dict[str, float]], mergekit: list[dict[str, float]] | None = None) -> dict[str, Any]:
@@ -128,14 +128,14 @@ def _row(method: str, ours: list[dict[str, float]], mergekit: list[dict[str, flo
 
     first, trial = middle(ours, lambda each: each["seconds"]), middle(ours, lambda each: each["trial"])
     row = {"method": method, "first s": first, "trial s": trial}
-    memory = middle(ours, lambda each: each["peak"] - each["before"])
+    peak = middle(ours, lambda each: each["peak"] - each["before"])
     if mergekit is None:
-        return row | {"peak MB": f"{memory:.0f}"}
+        return row | {"peak MB": f"{peak:.0f}"}
     theirs = middle(mergekit, lambda each: each["seconds"])
-    peak = middle(mergekit, lambda each: each["peak"] - each["before"])
+    their_peak = middle(mergekit, lambda each: each["peak"] - each["before"])
     return row | {
         "mergekit s": theirs, "/ first": theirs / first, "/ trial": theirs / trial,
-        "peak MB": f"{memory:.0f}", "mergekit MB": f"{peak:.0f}",
+        "peak MB": f"{peak:.0f}", "mergekit MB": f"{their_peak:.0f}",
     }  # fmt: skip
 
 

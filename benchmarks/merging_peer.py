@@ -9,7 +9,6 @@ at the peak.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Mapping
@@ -47,11 +46,11 @@ def main() -> None:
     for model in config.referenced_models():
         cache.get(model)
     shape = _model_out_config(config, architecture)
-    before, start = resident(), time.process_time()
+    before, start = memory("VmRSS"), time.process_time()
     tasks = planned(MergePlanner(config, architecture, options=options, out_model_config=shape))
     merged = [value for _, value in Executor(tasks).run(quiet=True)]
     seconds = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = memory("VmHWM")
     print(json.dumps({"seconds": seconds, "before": before, "peak": peak, "tensors": len(merged)}))  # noqa: T201
 
 
@@ -87,10 +86,11 @@ def configuration(folder: Path, method: str) -> MergeConfiguration:
     return MergeConfiguration.model_validate(values)
 
 
-def resident() -> float:
-    """Megabytes in memory now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
+def memory(field: str) -> float:
+    """Megabytes that are resident now (VmRSS) or were at most (VmHWM)."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in status if line.startswith(f"{field}:"))
+    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":
