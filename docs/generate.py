@@ -113,6 +113,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "bench-fusion": partial(benchmark, "fusion"),
     "bench-latency": partial(benchmark, "latency"),
     "bench-magnitudes": partial(benchmark, "magnitudes"),
+    "bench-merging": partial(benchmark, "merging"),
     "bench-policies": partial(benchmark, "policies"),
     "bench-precision": partial(benchmark, "precision"),
     "bench-precision-latency": partial(benchmark, "precision-latency"),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unigurd_trainer.errors import TrainerError
 from unigurd_trainer.merge.method import Site
-from unigurd_trainer.merge.model import Model, require_alike, require_base
+from unigurd_trainer.merge.model import Model, no_base, require_alike, require_base
 from unigurd_trainer.merge.selection import is_classifier
 from unigurd_trainer.merge.vectors import flat
 
@@ -107,12 +107,11 @@ class Ingredients:
             TrainerError: There is no base, or it lacks a tensor that is not of the classification layer.
         """
         if self.bases is None:
-            require_base(None, self.models[0])
-        elif self.bases.have(name):
-            return True
-        elif not is_classifier(name):
+            raise no_base()
+        present = self.bases.have(name)
+        if not present and not is_classifier(name):
             raise TrainerError(f"The base has no {name}. Give the model that the candidates started from.")
-        return False
+        return present
 
     def site(self, name: str) -> Site:
         """Read a tensor of all models, and of their bases where these have it."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from unigurd_sdk.nn.weights import SCALE
 from unigurd_trainer.errors import TrainerError
 
-__all__ = ["Model", "digest", "require_alike", "require_base", "shares"]
+__all__ = ["Model", "digest", "no_base", "require_alike", "require_base", "shares"]
 
 Model = Mapping[str, Tensor]
 
@@ -64,10 +64,15 @@ def require_alike(models: Sequence[Model]) -> None:
         _require_equal(first, _forms(model, f"Model {number}"), f"Model {number} is not built like model 1")
 
 
-def require_base(base: Model | None, model: Model) -> None:
-    """Raise `TrainerError` unless `base` exists, and what it shares with `model` is of the same shape and type."""
+def no_base() -> TrainerError:
+    """Say that a base is missing."""
+    return TrainerError("This method merges differences to a base: give the model that the candidates started from.")
+
+
+def require_base(base: Model, model: Model) -> None:
+    """Raise `TrainerError` unless `base` has tensors of `model`, of the same shapes and types."""
     if not base:
-        raise TrainerError("This method merges differences to a base: give the model that the candidates started from.")
+        raise no_base()
     names = [name for name in model if name in base]
     if not names:
         raise TrainerError(f"The base has no tensor of the models; it has {_listed(base)}.")
