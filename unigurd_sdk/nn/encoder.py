@@ -122,6 +122,22 @@ class Embeddings(nn.Module):
         summed = self.word_embeddings(input_ids) + positions + self.token_type_embeddings.weight[token_type]
         return self.dropout(self.LayerNorm(summed))  # type: ignore[no-any-return]
 
+    def packed(self, batches: Sequence[Segments]) -> Tensor:
+        """Embed the tokens of all rows of several batches, one after the other: [M, D].
+
+        In one look-up, so that the words have one gradient (the size of the vocabulary) and not one for each batch.
+        """
+        ids = torch.cat([batch.input_ids.flatten() for batch in batches])
+        places = torch.cat([self._places(batch.input_ids) for batch in batches])
+        types = torch.cat([torch.full_like(batch.input_ids, batch.token_type).flatten() for batch in batches])
+        summed = self.word_embeddings(ids) + self.position_embeddings(places) + self.token_type_embeddings(types)
+        return self.dropout(self.LayerNorm(summed))  # type: ignore[no-any-return]
+
+    def _places(self, input_ids: Tensor) -> Tensor:
+        """Rows of the position embeddings of ids [B, T]: [B * T]."""
+        rows, length = input_ids.shape
+        return torch.arange(length, device=input_ids.device).add(self.position_offset).repeat(rows)
+
 
 class SelfAttention(nn.Module):
     """Multi-head attention of each row over itself and, where given, over a policy prefix in front of it."""
@@ -233,8 +249,7 @@ class Encoder(nn.Module):
         """Embed several batches; what comes back enters layer 0."""
         shapes = tuple(batch.input_ids.shape for batch in batches)
         biases = tuple(attention_bias(batch.mask) for batch in batches)
-        embedded = [self.embeddings(batch.input_ids, batch.token_type).flatten(0, 1) for batch in batches]
-        return Packed(_fill(torch.cat(embedded), multiple), shapes, biases)
+        return Packed(_fill(self.embeddings.packed(batches), multiple), shapes, biases)
 
     def through_packed(self, packed: Packed, *, first: int = 0, last: int | None = None) -> Packed:
         """Take packed batches that enter the layer `first` through it and those that follow, up to `last`."""

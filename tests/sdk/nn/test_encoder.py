@@ -85,6 +85,23 @@ def test_packed_batches_are_encoded_as_each_of_them_alone(encoder):
         assert same(one, encoder(batch).hidden, batch.mask)
 
 
+def gradients(encoder, states, batches):
+    """Gradient of every weight for a sum over all tokens that stand."""
+    encoder.zero_grad()
+    torch.stack(
+        [each[batch.mask.bool()].pow(3).sum() for each, batch in zip(states, batches, strict=True)]
+    ).sum().backward()
+    return {name: weight.grad.clone() for name, weight in encoder.named_parameters()}
+
+
+def test_packed_batches_have_the_gradients_of_each_of_them_alone(encoder):
+    batches = [rows([2, 3]), rows([9, 5, 1], token_type=1), rows([7] * 6, token_type=1)]
+    packed = gradients(encoder, encoder.packed(batches), batches)
+    alone = gradients(encoder, [encoder(batch).hidden for batch in batches], batches)
+    assert all(torch.allclose(packed[name], alone[name], atol=1e-4, rtol=1e-4) for name in alone)
+    assert alone["embeddings.token_type_embeddings.weight"].abs().sum(1).gt(0).all()
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("multiple", [1, 7, 256])
 def test_the_height_of_a_packed_matrix_is_a_detail(encoder, multiple):
