@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -48,25 +49,41 @@ def make_run(tiny_recipe, tmp_path):
 
 @pytest.fixture(scope="session")
 def make_guard(make_model, tiny_tokenizer_file, tmp_path_factory):
-    """Export a checkpoint, made once each: `make_guard(seed, precision)`."""
-    pytest.importorskip("onnx")
-    made = {}
+    """Write a checkpoint for torch, made once each: `make_guard(seed, int8=True)`."""
+    made: dict[tuple[int, bool], Any] = {}
 
-    def make(seed, precision="fp32"):
+    def make(seed, *, int8=False):
+        from safetensors.torch import save_file
+
+        from unigurd_sdk.checkpoint import write_manifest
         from unigurd_sdk.manifest import Manifest
-        from unigurd_trainer.export import export
+        from unigurd_sdk.nn.weights import pack
 
-        key = (seed, precision)
-        if key not in made:
-            made[key] = tmp_path_factory.mktemp("guard")
-            values = {
-                "name": f"guard-{seed}", "interaction": "lines-read", "base_model": "none", "base_licence": "MIT",
-                "max_length": 32, "line_length": 16, "overlap": 8, "temperature": 1.5, "thresholds": {"tax": 0.4},
-                "sources": (f"source-{seed}: MIT",), "examples_seen": 100 * seed, "trained_seconds": 1.0,
-                "data_hash": f"d{seed}", "scores": {"dev": {"auc": 0.9}},
-            }  # fmt: skip
-            described = Manifest.model_validate(values)
-            export(perturbed(make_model(trained=True), seed), tiny_tokenizer_file, made[key], described, precision)
-        return made[key]
+        if (seed, int8) in made:
+            return made[seed, int8]
+        folder = made[seed, int8] = tmp_path_factory.mktemp("guard")
+        model = perturbed(make_model(trained=True), seed)
+        save_file(quantised(pack(model)) if int8 else pack(model), folder / "model.safetensors")
+        (folder / "tokenizer.json").write_bytes(tiny_tokenizer_file.read_bytes())
+        manifest = Manifest(
+            name=f"guard-{seed}", interaction="lines-read", base_model="none", base_licence="MIT",
+            max_length=32, line_length=16, overlap=8, temperature=1.5, thresholds={"tax": 0.4},
+            sources=(f"source-{seed}: MIT",), examples_seen=100 * seed, trained_seconds=1.0, data_hash=f"d{seed}",
+            scores={"dev": {"auc": 0.9}}, weights={"torch": "model.safetensors"}, config=model.config.flat(),
+        )  # fmt: skip
+        write_manifest(folder, manifest)
+        return folder
 
     return make
+
+
+def quantised(packed):
+    """Store the encoder's matrices as int8, with a scale for each column, and that of words for each row."""
+    stored = {}
+    for name, tensor in packed.items():
+        if tensor.ndim < 2 or name.startswith("head."):
+            stored[name] = tensor
+            continue
+        scale = tensor.abs().amax(1 if "embeddings" in name else 0, keepdim=True) / 127
+        stored |= {name: (tensor / scale).round().char(), f"{name}_scale": scale}
+    return stored

@@ -13,7 +13,6 @@ from typer.testing import CliRunner  # noqa: E402
 
 from unigurd_sdk import Guard, Policy  # noqa: E402
 from unigurd_sdk.checkpoint import Checkpoint, sha256_of  # noqa: E402
-from unigurd_trainer import export_stage  # noqa: E402
 from unigurd_trainer.cli import app  # noqa: E402
 from unigurd_trainer.errors import RecipeError, TrainerError  # noqa: E402
 from unigurd_trainer.merge.apply import run  # noqa: E402
@@ -21,6 +20,7 @@ from unigurd_trainer.merge.methods import average, task_arithmetic, ties  # noqa
 from unigurd_trainer.merge.recipe import MergeRecipe  # noqa: E402
 from unigurd_trainer.merge.sources import find_source  # noqa: E402
 from unigurd_trainer.runs import Run  # noqa: E402
+from unigurd_trainer.starts import find_start  # noqa: E402
 
 
 def recipe(*folders, weights=None, f1s=None, bases=(), **values):
@@ -42,7 +42,7 @@ def same(model, other):
     return model.keys() == other.keys() and all(torch.equal(model[name], other[name]) for name in other)
 
 
-def test_runs_give_a_run_that_export_takes(make_run, tmp_path):
+def test_runs_give_a_run_that_later_stages_take(make_run, tmp_path):
     one, two = make_run(1), make_run(2)
     result = run(recipe(one, two, weights=[3, 1]), tmp_path / "out")
     merged = Run.open(tmp_path / "out")
@@ -54,8 +54,9 @@ def test_runs_give_a_run_that_export_takes(make_run, tmp_path):
         for folder, weight in ((one, 0.75), (two, 0.25))
     ]
     assert result["file_sha256"] == sha256_of(tmp_path / "out" / "best.safetensors")
-    export_stage.run(tmp_path / "out", tmp_path / "guard", precision="fp32")
-    assert same(tensors(tmp_path / "guard"), load_file(merged.latest))
+    start = find_start(str(tmp_path / "out"))
+    assert same(start.model.state_dict(), load_file(merged.latest))
+    assert start.manifest.examples_seen == 300
 
 
 def test_checkpoints_give_a_checkpoint_that_opens(make_guard, tiny_base, tmp_path):
@@ -87,17 +88,13 @@ def test_the_same_recipe_gives_the_same_bits(make_run, tiny_base, tmp_path, meth
     assert (expecting["sha256"], expecting["file_sha256"]) == (first["sha256"], first["file_sha256"])
 
 
-def test_checkpoints_give_the_same_file_twice(make_guard, tmp_path):
-    merge = recipe(make_guard(1), make_guard(2, "int8-weights"), method="slerp")
+def test_a_run_and_a_checkpoint_give_the_same_checkpoint_twice(make_run, make_guard, tmp_path):
+    folder, guard = make_run(3, model={"policy_blocks": 2, "decision_blocks": 2}), make_guard(1, int8=True)
+    merge = recipe(folder, guard)
     assert run(merge, tmp_path / "a") == run(merge, tmp_path / "b")
     files = [[sha256_of(path) for path in sorted((tmp_path / name).iterdir())] for name in ("a", "b")]
     assert files[0] == files[1]
-
-
-def test_a_run_and_a_checkpoint_give_a_checkpoint(make_run, make_guard, tmp_path):
-    folder, guard = make_run(3, model={"policy_blocks": 2, "decision_blocks": 2}), make_guard(1)
-    run(recipe(folder, guard, precision="fp32"), tmp_path / "out")
-    assert same(tensors(tmp_path / "out"), average([tensors(folder), tensors(guard)], [1, 1]))
+    assert Checkpoint.open(tmp_path / "a").manifest.examples_seen == 400
 
 
 def test_weights_follow_from_f1_and_the_rest_is_the_best_models(make_run, tmp_path):

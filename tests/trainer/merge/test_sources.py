@@ -18,9 +18,9 @@ def same(model, other):
     return list(model) == list(other) and all(torch.equal(model[name], other[name]) for name in other)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8-weights"])
-def test_a_checkpoint_gives_the_weights_that_the_runtime_loads(make_guard, precision):
-    folder = make_guard(1, precision)
+@pytest.mark.parametrize("int8", [False, True])
+def test_a_checkpoint_gives_the_weights_that_the_runtime_loads(make_guard, int8):
+    folder = make_guard(1, int8=int8)
     checkpoint = Checkpoint.open(folder)
     source = find_source(str(folder))
     assert same(source.model, load_model(checkpoint).state_dict())
@@ -60,7 +60,7 @@ def test_what_is_not_there_is_refused(tmp_path, make_run):
 
 
 def test_runs_and_checkpoints_of_one_form_go_together(make_guard, make_run, tiny_base):
-    places = [make_guard(1), make_guard(2, "int8-weights"), f"base:{tiny_base}"]
+    places = [make_guard(1), make_guard(2, int8=True), f"base:{tiny_base}"]
     require_compatible([find_source(str(place)) for place in places])
     require_compatible([find_source(str(make_run(seed))) for seed in (1, 2)])
 
