@@ -45,3 +45,13 @@ def test_no_row_of_an_excluded_policy_trains(data):
 def test_a_policy_to_exclude_must_be_there(data):
     with pytest.raises(DataError, match="knitting"):
         Corpus.read(data, exclude=["tax", "knitting"])
+
+
+def test_only_the_rows_of_the_policies_to_train_train(data):
+    corpus = Corpus.read(data, only=["tax", "hate"])
+    assert {row.policy for row in trainable_rows(corpus.conditioned, corpus.holdout)} == {"tax"}
+    pool = trainable_pool(corpus.pool, corpus.holdout)
+    assert {row.policy for row in pool if row.label is not None} == {"hate"}
+    assert any(row.label is None for row in pool)
+    with pytest.raises(DataError, match="to train only: knitting"):
+        Corpus.read(data, only=["knitting"])

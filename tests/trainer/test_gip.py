@@ -15,6 +15,7 @@ from safetensors.torch import load_file  # noqa: E402
 from unigurd_trainer import gip  # noqa: E402
 from unigurd_trainer.errors import DataError, RecipeError  # noqa: E402
 from unigurd_trainer.leakage import check_leakage  # noqa: E402
+from unigurd_trainer.origins import Origin, find_origin  # noqa: E402
 from unigurd_trainer.runs import Run  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -82,15 +83,17 @@ def test_a_start_on_another_base_overwrites_nothing(finished_run, tiny_recipe, t
     """Not even one of the same sizes: its tokens mean something else."""
     recipe = tiny_recipe(model={"base": str(base_of("e5"))})
     with pytest.raises(RecipeError, match="reads other tokens"):
-        gip.run(recipe, tiny_data, tmp_path, start=Run.open(finished_run[1]))
+        gip.run(recipe, tiny_data, tmp_path, start=find_origin(str(finished_run[1])))
     assert not files(tmp_path)
 
 
 def test_a_base_may_move_and_without_a_note_goes_by_its_name(finished_run, tiny_recipe, tiny_base, tmp_path):
-    start = Run.open(finished_run[1])
+    run = Run.open(finished_run[1])
+    start = Origin.of_run(run)
     moved = tiny_recipe(model={"base": str(shutil.copytree(tiny_base, tmp_path / "moved"))})
     gip.require_base(moved, start)
-    old = replace(start, result={key: value for key, value in start.result.items() if key != "tokenizer"})
+    unnoted = {key: value for key, value in run.result.items() if key != "tokenizer"}
+    old = Origin.of_run(replace(run, result=unnoted))
     gip.require_base(tiny_recipe(), old)
     with pytest.raises(RecipeError, match="reads other tokens"):
         gip.require_base(moved, old)
@@ -99,7 +102,7 @@ def test_a_base_may_move_and_without_a_note_goes_by_its_name(finished_run, tiny_
 @pytest.mark.parametrize("change", [{"head_size": 48}, {"decision_blocks": 2}, {"interaction": "lines"}])
 def test_weights_of_other_sizes_overwrite_nothing(finished_run, tiny_recipe, tiny_data, tmp_path, change):
     with pytest.raises(RecipeError, match="does not fit the recipe's model"):
-        gip.run(tiny_recipe(model=change), tiny_data, tmp_path, start=Run.open(finished_run[1]))
+        gip.run(tiny_recipe(model=change), tiny_data, tmp_path, start=find_origin(str(finished_run[1])))
     assert not files(tmp_path)
 
 

@@ -86,13 +86,17 @@ def load_state(
 
 def load_weights(model: GuardModel, file: Path) -> None:
     """Load a model's weights; those of a model that is built otherwise raise `RecipeError` with what differs."""
-    stored = load_file(file)
+    fit(model, load_file(file), str(file))
+
+
+def fit(model: GuardModel, stored: Mapping[str, Tensor], name: str) -> None:
+    """Put weights into a model; those of a model that is built otherwise raise `RecipeError` with what differs."""
     theirs, ours = _shapes(stored), _shapes(model.state_dict())
     differing = sorted({name for name, _ in theirs.items() ^ ours.items()})
     if differing:
         found, needed = (side.get(differing[0], "nothing") for side in (theirs, ours))
         raise RecipeError(
-            f"{file} does not fit the recipe's model: {len(differing)} tensors differ, such as {differing[0]} with "
+            f"{name} does not fit the recipe's model: {len(differing)} tensors differ, such as {differing[0]} with "
             f"{found} and not {needed}. Give [model] in the recipe the values that the weights were trained with."
         )
     model.load_state_dict(stored)

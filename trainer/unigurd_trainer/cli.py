@@ -45,7 +45,7 @@ def gip(
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare batches ahead.")] = 0,
     parts: Annotated[int, typer.Option(min=1, help="Parts that a step is computed in, to save memory.")] = 1,
-    start: Annotated[Path | None, typer.Option("--from", help="Folder of a run whose weights to start from.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Run or checkpoint whose weights to start from.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.", show_default=False)] = None,
     tensorboard: Annotated[bool, typer.Option(help="Also log to OUT/tensorboard.")] = False,
 ) -> None:
@@ -53,8 +53,8 @@ def gip(
     from unigurd_trainer import gip as stage
     from unigurd_trainer.compute import Compute
     from unigurd_trainer.observers import fan_out, tensorboard_observer
+    from unigurd_trainer.origins import find_origin
     from unigurd_trainer.recipe import load_recipe
-    from unigurd_trainer.runs import Run
     from unigurd_trainer.team import join
 
     loaded = load_recipe(recipe) if seed is None else load_recipe(recipe, seed=seed)
@@ -71,7 +71,7 @@ def gip(
         observers = [lambda record: _show(bar, task, record)]
         if tensorboard:
             observers.append(tensorboard_observer(out / "tensorboard"))
-        first = None if start is None else Run.open(start)
+        first = None if start is None else find_origin(start)
         result = stage.run(loaded, data, out, fan_out(observers), compute=compute, start=first)
     if compute.team.leads:
         console.print_json(json.dumps(result))

@@ -44,19 +44,26 @@ class Corpus:
 
     @classmethod
     def read(
-        cls, data: Path, *, fraction: float = 0.08, holdout_seed: int = 0, exclude: Collection[str] = ()
+        cls,
+        data: Path,
+        *,
+        fraction: float = 0.08,
+        holdout_seed: int = 0,
+        exclude: Collection[str] = (),
+        only: Collection[str] = (),
     ) -> Corpus:
-        """Read a data folder, without training rows under the policies of `exclude`.
+        """Read a data folder; its training rows are not under the policies of `exclude` and, if given, under `only`.
 
-        DataError names what is missing or wrong, such as a name to exclude under which there is no row.
+        DataError names what is missing or wrong, such as a policy of these under which there is no row.
         """
         behaviours, intents = readers.read_behaviours(data), readers.read_intents(data)
         conditioned, pool = readers.read_conditioned(data), readers.read_pool(data, "train")
         dev = readers.read_pool(data, "dev")
         holdout = plan_holdout(behaviours, intents, conditioned, dev, fraction=fraction, seed=holdout_seed)
         names = {row.policy for row in conditioned} | {row.policy for row in pool}
-        if unknown := sorted(set(exclude) - names):
-            raise DataError(f"no rows are of the policies to exclude: {', '.join(unknown)}", file=data)
+        for listed, purpose in ((exclude, "exclude"), (only, "train only")):
+            if unknown := sorted(set(listed) - names):
+                raise DataError(f"no rows are of the policies to {purpose}: {', '.join(unknown)}", file=data)
         return cls(
             behaviours=behaviours,
             intents=intents,
@@ -64,7 +71,7 @@ class Corpus:
             policies=readers.read_policies(data),
             conditioned=conditioned,
             pool=pool + dev,
-            holdout=replace(holdout, excluded=frozenset(exclude)),
+            holdout=replace(holdout, excluded=frozenset(exclude) | (names - set(only) - {""} if only else set())),
         )
 
     def composer(self, *, seed: int = 0, settings: ComposeSettings | None = None) -> Composer:

@@ -129,7 +129,8 @@ def _sources(recipe: GipRecipe, data: Path | None) -> tuple[str, ...]:
     """Name the sources of the rows that train, each with its licence."""
     if data is None:
         return ()
-    corpus = Corpus.read(data, holdout_seed=recipe.data.holdout_seed, exclude=recipe.data.exclude)
+    spec = recipe.data
+    corpus = Corpus.read(data, holdout_seed=spec.holdout_seed, exclude=spec.exclude, only=spec.only)
     intents = trainable_intents(corpus.intents, corpus.holdout)
     pool = trainable_pool(corpus.pool, corpus.holdout)
     written = [row for row in corpus.conditioned if row.split == "train"]

@@ -17,7 +17,7 @@ from unigurd_sdk.checkpoint import sha256_of
 from unigurd_sdk.nn.model import GuardModel
 from unigurd_trainer.base import find_base
 from unigurd_trainer.batching import SLACK, Collator
-from unigurd_trainer.checkpointing import HEAD_FILE, Progress, load_weights, require_recipe
+from unigurd_trainer.checkpointing import Progress, fit, load_weights, require_recipe
 from unigurd_trainer.compose import ComposeSettings
 from unigurd_trainer.compute import DEFAULT, Compute
 from unigurd_trainer.corpus import Corpus, data_hash
@@ -29,8 +29,9 @@ from unigurd_trainer.losses.masking import seed_of
 from unigurd_trainer.losses.mlm import MlmHead
 from unigurd_trainer.losses.total import layers_of
 from unigurd_trainer.mixture import MixtureSettings
+from unigurd_trainer.origins import Origin
 from unigurd_trainer.recipe import DataRecipe, GipRecipe
-from unigurd_trainer.runs import Run, add_totals
+from unigurd_trainer.runs import add_totals
 from unigurd_trainer.scoring import make_validation
 from unigurd_trainer.views import views_of
 
@@ -44,11 +45,11 @@ def run(
     observe: Observe = lambda record: None,
     *,
     compute: Compute = DEFAULT,
-    start: Run | None = None,
+    start: Origin | None = None,
 ) -> dict[str, Any]:
     """Train by the recipe, or resume; returns what is written to `out`/result.json.
 
-    A new run starts from the base encoder or, where given, from the weights of the run `start`. Before anything is
+    A new run starts from the base encoder or, where given, from the weights of `start`. Before anything is
     written, a folder of another recipe and a start on another base raise `RecipeError`, and unusable data `DataError`.
     Of a team, the lead writes.
     """
@@ -64,23 +65,22 @@ def run(
     result["processes"] = compute.team.size
     if start is not None:
         totals = add_totals([start.totals, result["progress"]])
-        result |= {"started_from": sha256_of(start.latest), "totals": totals}
+        result |= {"started_from": start.sha256, "totals": totals}
     if compute.team.leads:
         (out / "result.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
     return result
 
 
-def require_base(recipe: GipRecipe, start: Run) -> None:
+def require_base(recipe: GipRecipe, start: Origin) -> None:
     """Refuse weights that were trained on another base, even one of the same sizes: its tokens mean something else.
 
     What counts is the tokenizer, so that a base may move to another folder; a run that did not note it goes by name.
     """
-    theirs, ours = start.recipe.model.base, recipe.model.base
-    noted = start.result.get("tokenizer")
-    same = theirs == ours if noted is None else noted == _tokenizer_hash(recipe)
+    theirs, ours = start.base, recipe.model.base
+    same = theirs == ours if start.tokenizer is None else start.tokenizer == _tokenizer_hash(recipe)
     if not same:
         raise RecipeError(
-            f"{start.folder} was trained on the base {theirs!r}, and the recipe names {ours!r}, which reads other "
+            f"{start.name} was trained on the base {theirs!r}, and the recipe names {ours!r}, which reads other "
             "tokens. Set model.base to that of the run, or start without --from."
         )
 
@@ -89,10 +89,14 @@ def _tokenizer_hash(recipe: GipRecipe) -> str:
     return sha256_of(find_base(recipe.model.base, recipe.model.revision).tokenizer_file)
 
 
-def prepare(recipe: GipRecipe, data: Path, out: Path, compute: Compute = DEFAULT, start: Run | None = None) -> Setup:
+def prepare(recipe: GipRecipe, data: Path, out: Path, compute: Compute = DEFAULT, start: Origin | None = None) -> Setup:
     """Read the data and build the model, the batches and the validation of a run."""
-    corpus = Corpus.read(data, holdout_seed=recipe.data.holdout_seed, exclude=recipe.data.exclude)
-    model, collate = build(recipe, None if start is None else start.latest, slack=compute.slack)
+    corpus = Corpus.read(
+        data, holdout_seed=recipe.data.holdout_seed, exclude=recipe.data.exclude, only=recipe.data.only
+    )
+    model, collate = build(recipe, slack=compute.slack)
+    if start is not None:
+        fit(model, start.weights, start.name)
     sets = build_evaluation_sets(corpus, corpus.holdout, recipe.seed, max_rows=recipe.validation_rows)
     mixture = corpus.mixture(seed=recipe.seed, **mixture_settings(recipe.data))
     validate = make_validation(collate, sets, recipe.optim.precision)
@@ -126,10 +130,10 @@ def build(recipe: GipRecipe, weights: Path | None = None, *, slack: float = SLAC
     return model, Collator(base.tokenizer(), **sizes, slack=slack)
 
 
-def build_head(recipe: GipRecipe, model: GuardModel, start: Run | None = None) -> MlmHead | None:
+def build_head(recipe: GipRecipe, model: GuardModel, start: Origin | None = None) -> MlmHead | None:
     """Build the head that finds masked tokens again, if the recipe masks any; a bad loss raises `RecipeError`.
 
-    It starts as the one of the run `start`, if that has one of the same form.
+    It starts as the one of `start`, if that has one of the same form.
     """
     if recipe.loss.alice:
         layers_of(model, recipe.loss.perturbation)
@@ -139,9 +143,8 @@ def build_head(recipe: GipRecipe, model: GuardModel, start: Run | None = None) -
         torch.manual_seed(seed_of("mlm head", recipe.seed))
         words = model.bert.embeddings.word_embeddings.weight
         head = MlmHead(words, transform=recipe.loss.masking.transform)
-    file = None if start is None else start.latest.with_name(HEAD_FILE)
-    if file is not None and file.is_file():
-        weights = load_file(file)
+    if start is not None and start.head_file is not None:
+        weights = load_file(start.head_file)
         if weights.keys() == head.state_dict().keys():
             head.load_state_dict(weights)
     return head

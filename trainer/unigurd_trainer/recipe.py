@@ -68,6 +68,7 @@ class DataRecipe(Strict):
     exclude: tuple[str, ...] = Field(
         default=(), description="policies none of whose written or public rows train: for measuring zero-shot use"
     )
+    only: tuple[str, ...] = Field(default=(), description="policies whose written and public rows alone train")
 
     @property
     def shares(self) -> dict[str, float]:
@@ -184,17 +185,23 @@ class GipRecipe(Strict):
     @property
     def fingerprint(self) -> str:
         """Sha256 (16 hex digits) of the recipe's values, in whatever order the file has them."""
-        return recipe_hash(self.model_dump(exclude=self._unused))
+        return recipe_hash(self._hashed())
 
     @property
     def resume_key(self) -> str:
         """Hash of what must not change when a run resumes; how long it runs and how often it looks up may."""
-        return recipe_hash(self.model_dump(exclude=_LENGTH | self._unused))
+        return recipe_hash(self._hashed(*_LENGTH))
 
     @property
     def _unused(self) -> set[str]:
         """Parts that came later and are as if they were not there, so that older hashes hold."""
         return {"loss"} if self.loss == LossRecipe() else set()
+
+    def _hashed(self, *without: str) -> dict[str, object]:
+        values = self.model_dump(exclude=self._unused | set(without))
+        if not self.data.only:  # came later
+            del values["data"]["only"]
+        return values
 
 
 def recipe_hash(values: dict[str, object]) -> str:

@@ -14,6 +14,8 @@ from safetensors.torch import load_file  # noqa: E402
 from unigurd_trainer import gip  # noqa: E402
 from unigurd_trainer.checkpointing import HEAD_FILE  # noqa: E402
 from unigurd_trainer.errors import RecipeError  # noqa: E402
+from unigurd_trainer.origins import find_origin  # noqa: E402
+from unigurd_trainer.origins import find_origin  # noqa: E402
 from unigurd_trainer.runs import Run  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -38,7 +40,7 @@ def test_a_run_with_every_term(tiny_recipe, tiny_data, tmp_path):
 def test_a_run_that_starts_from_another_goes_on_with_its_head(tiny_recipe, tiny_data, tmp_path):
     recipe = tiny_recipe(steps=2, loss={"mlm": 0.1})
     gip.run(recipe, tiny_data, tmp_path / "out")
-    first = Run.open(tmp_path / "out")
+    first = find_origin(str(tmp_path / "out"))
     trained = load_file(tmp_path / "out" / "state" / HEAD_FILE)
     setup = gip.prepare(recipe, tiny_data, tmp_path / "next", start=first)
     assert setup.head is not None
