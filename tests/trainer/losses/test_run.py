@@ -15,7 +15,6 @@ from unigurd_trainer import gip  # noqa: E402
 from unigurd_trainer.checkpointing import HEAD_FILE  # noqa: E402
 from unigurd_trainer.errors import RecipeError  # noqa: E402
 from unigurd_trainer.origins import find_origin  # noqa: E402
-from unigurd_trainer.origins import find_origin  # noqa: E402
 from unigurd_trainer.runs import Run  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
