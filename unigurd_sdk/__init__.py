@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unigurd_sdk.errors import (
+        CheckTimeout,
         ConfigError,
         GuardClosed,
         InferenceError,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "CheckTimeout",
     "ConfigError",
     "Guard",
     "GuardClosed",

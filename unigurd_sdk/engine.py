@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from unigurd_sdk.request import Request
     from unigurd_sdk.runtime.base import PolicyState, Runtime
     from unigurd_sdk.template import Role
+    from unigurd_sdk.tokenizer import GuardTokenizer
 
 log = logging.getLogger(__name__)
 
@@ -75,14 +76,19 @@ class Engine:
         readable = [cut for cut in cuts if isinstance(cut, Segments)]
         scores = self._attempt(lambda: self._score(readable, request.policies), policy)
         if isinstance(scores, UnigurdError):
-            return [self._failed(cut if isinstance(cut, UnigurdError) else scores, request) for cut in cuts]
+            return [self.failed(cut if isinstance(cut, UnigurdError) else scores, request) for cut in cuts]
         remaining = iter(scores)
         return [
-            self._failed(cut, request)
+            self.failed(cut, request)
             if isinstance(cut, UnigurdError)
             else self._verdicts(cut, next(remaining), request)
             for cut in cuts
         ]
+
+    @property
+    def tokenizer(self) -> GuardTokenizer:
+        """The checkpoint's tokenizer; loads the model if that was not done yet."""
+        return self._load()[1].tokenizer
 
     def close(self) -> None:
         """Release the model and refuse further checks; checks that are running finish."""
@@ -161,9 +167,10 @@ class Engine:
             for policy, threshold, column in asked
         )
 
-    def _failed(self, error: UnigurdError, request: Request) -> tuple[Verdict, ...]:
-        """Give the verdicts of a check that failed, as `on_error` says."""
-        allow = self.options.on_error == "allow"
+    def failed(self, error: UnigurdError, request: Request, on_error: OnError | None = None) -> tuple[Verdict, ...]:
+        """Give the verdicts of a check that failed, as `on_error` says ("block" or "allow"; None: the guard's own)."""
+        decision = on_error or self.options.on_error
+        allow = decision == "allow"
         latency = (time.perf_counter() - request.started) * 1000
         return tuple(
             Verdict(
@@ -175,7 +182,7 @@ class Engine:
                 latency_ms=latency,
                 role=request.role,
                 checkpoint=self._name,
-                decided_by=f"on_error={self.options.on_error}",
+                decided_by=f"on_error={decision}",
                 error=str(error),
             )
             for policy, threshold in zip(request.policies, request.thresholds, strict=True)

@@ -16,6 +16,7 @@
     ├── PluginError                       .plugin .hook .reason
     ├── InferenceError                    .policy .reason
     ├── LimitExceeded                     .what .limit .actual
+    ├── CheckTimeout (TimeoutError)       .seconds
     ├── PromptBlocked                     .verdict
     └── GuardClosed
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from unigurd_sdk.verdict import Report, Verdict
 
 __all__ = [
+    "CheckTimeout",
     "ConfigError",
     "GuardClosed",
     "InferenceError",
@@ -216,6 +218,17 @@ class LimitExceeded(UnigurdError):
         )
 
 
+class CheckTimeout(UnigurdError, TimeoutError):
+    """A check took longer than its time limit; the text counts as not checked, never as safe."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(
+            f"The check took longer than {seconds:g} s and was given up. Treat the text as not checked; "
+            "raise timeout=, or check shorter texts."
+        )
+
+
 class PromptBlocked(UnigurdError):
     """A text violates a policy and the caller asked for an error in that case.
 
@@ -242,6 +255,7 @@ class GuardClosed(UnigurdError):
 
 def _rebuild(cls: type[UnigurdError], args: tuple[Any, ...], attributes: dict[str, Any]) -> UnigurdError:
     error = cls.__new__(cls, *args)
+    error.args = args  # an OSError such as CheckTimeout does not take them in __new__
     error.__dict__.update(attributes)
     return error
 

@@ -25,6 +25,7 @@ SAMPLES = [
     errors.PluginError("acme", hook="run_check"),
     errors.InferenceError("out of memory", policy="tax"),
     errors.LimitExceeded("bytes", limit=10, actual=11),
+    errors.CheckTimeout(0.5),
     errors.PromptBlocked(VERDICT),
     errors.GuardClosed(),
 ]
@@ -79,6 +80,7 @@ def test_copies_and_pickles_keep_message_and_attributes(error: errors.UnigurdErr
 @pytest.mark.parametrize(
     ("name", "base"),
     [
+        ("CheckTimeout", TimeoutError),
         ("ConfigError", ValueError),
         ("InvalidPolicy", ValueError),
         ("MissingExtra", ImportError),
