@@ -21,6 +21,7 @@ from unigurd_sdk.policy import Policy
 from unigurd_sdk.registry import PolicyRegistry
 from unigurd_sdk.request import PolicyLike, Resolver, refuse_types, several
 from unigurd_sdk.runtime import Device, RuntimeName, choose
+from unigurd_sdk.stream.method import Streams
 from unigurd_sdk.template import Role
 from unigurd_sdk.verdict import Report, Verdict
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Guard:
+class Guard(Streams):
     """Checks texts against policies. Safe for threads; the model is loaded at the first check, once.
 
     Attributes:

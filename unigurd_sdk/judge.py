@@ -94,7 +94,8 @@ class Judge:
             return self.engine.tokenizer.encode(text).offsets
         except GuardClosed:
             raise
-        except UnigurdError:
+        except Exception:
+            log.debug("The tokenizer cannot be had; every character counts as a token", exc_info=True)
             return [(at, at + 1) for at in range(len(text))]
 
     def _failed(self, error: UnigurdError, request: Request, texts: int) -> list[Verdicts]:
