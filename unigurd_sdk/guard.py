@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args, overload
 
 from unigurd_sdk.checkpoint import Checkpoint
+from unigurd_sdk.conversation.method import Conversations
 from unigurd_sdk.engine import Engine, OnError, Options
 from unigurd_sdk.errors import ConfigError
 from unigurd_sdk.hub import locate
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Guard(Streams):
+class Guard(Streams, Conversations):
     """Checks texts against policies. Safe for threads; the model is loaded at the first check, once.
 
     Attributes:
