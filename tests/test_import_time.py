@@ -18,7 +18,17 @@ loaded = sorted({{name.partition(".")[0] for name in set(sys.modules) - before}}
 print(json.dumps({{"milliseconds": seconds * 1000, "loaded": loaded}}))
 """
 NEVER = {"huggingface_hub", "langchain", "onnx", "onnxruntime", "openai", "sklearn", "torch", "transformers"}
-NOT_AT_IMPORT = NEVER | {"numpy", "pydantic", "rich", "safetensors", "tokenizers", "typer", "yaml"}
+LATER = {"confusable_homoglyphs", "numpy", "pydantic", "rich", "safetensors", "tokenizers", "typer", "yaml"}
+NOT_AT_IMPORT = NEVER | LATER
+    "confusable_homoglyphs",
+    "numpy",
+    "pydantic",
+    "rich",
+    "safetensors",
+    "tokenizers",
+    "typer",
+    "yaml",
+}
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from unigurd_sdk.aggregate import aggregate
 from unigurd_sdk.errors import GuardClosed, InferenceError, UnigurdError
-from unigurd_sdk.limits import check_size
+from unigurd_sdk.limits import Limits
 from unigurd_sdk.runtime import Device, RuntimeName, create
-from unigurd_sdk.segments import Segmenter, Segments
+from unigurd_sdk.scan import Scan, Scanner
+from unigurd_sdk.segments import Segmenter
 from unigurd_sdk.state_cache import StateCache
 from unigurd_sdk.verdict import TokenCount, Verdict, Window
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from unigurd_sdk.runtime.base import PolicyState, Runtime
     from unigurd_sdk.template import Role
     from unigurd_sdk.tokenizer import GuardTokenizer
+    from unigurd_sdk.views import View
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +49,8 @@ class Options:
     device: Device
     threads: int | None
     on_error: OnError
-    max_bytes: int
+    limits: Limits
+    views: tuple[View, ...]
     cache_size: int
 
 
@@ -58,7 +62,7 @@ class Engine:
         self.checkpoint = checkpoint
         self.options = options
         self._states: StateCache[PolicyState] = StateCache(options.cache_size)
-        self._loaded: tuple[Runtime, Segmenter] | None = None
+        self._loaded: tuple[Runtime, Scanner] | None = None
         self._lock = threading.Lock()
         self._closed = False
 
@@ -69,26 +73,26 @@ class Engine:
         if self._closed:
             raise GuardClosed
         policy = request.policies[0].name if len(request.policies) == 1 else ""
-        cuts = [
-            self._attempt(partial(self._cut, text, prompt, request.role), policy)
+        scans = [
+            self._attempt(partial(self._scan, text, prompt, request.role), policy)
             for text, prompt in zip(texts, prompts, strict=True)
         ]
-        readable = [cut for cut in cuts if isinstance(cut, Segments)]
-        scores = self._attempt(lambda: self._score(readable, request.policies), policy)
-        if isinstance(scores, UnigurdError):
-            return [self.failed(cut if isinstance(cut, UnigurdError) else scores, request) for cut in cuts]
-        remaining = iter(scores)
+        readable = [scan for scan in scans if isinstance(scan, Scan)]
+        logits = self._attempt(lambda: self._score(readable, request.policies), policy)
+        if isinstance(logits, UnigurdError):
+            return [self.failed(scan if isinstance(scan, UnigurdError) else logits, request) for scan in scans]
+        remaining = iter(logits)
         return [
-            self.failed(cut, request)
-            if isinstance(cut, UnigurdError)
-            else self._verdicts(cut, next(remaining), request)
-            for cut in cuts
+            self.failed(scan, request)
+            if isinstance(scan, UnigurdError)
+            else self._verdicts(scan, next(remaining), request)
+            for scan in scans
         ]
 
     @property
     def tokenizer(self) -> GuardTokenizer:
         """The checkpoint's tokenizer; loads the model if that was not done yet."""
-        return self._load()[1].tokenizer
+        return self._load()[1].segmenter.tokenizer
 
     def close(self) -> None:
         """Release the model and refuse further checks; checks that are running finish."""
@@ -114,7 +118,7 @@ class Engine:
             log.error("A check failed (%s), on_error=%s decides", type(cause).__name__, self.options.on_error)
             return error
 
-    def _load(self) -> tuple[Runtime, Segmenter]:
+    def _load(self) -> tuple[Runtime, Scanner]:
         with self._lock:
             if self._closed:
                 raise GuardClosed
@@ -124,47 +128,50 @@ class Engine:
                 manifest, options = self.checkpoint.manifest, self.options
                 runtime = create(self.checkpoint, options.runtime, options.device, options.threads)
                 tokenizer = GuardTokenizer.from_file(self.checkpoint.file("tokenizer.json"))
-                self._loaded = runtime, Segmenter(tokenizer, manifest.max_length, manifest.overlap)
+                segmenter = Segmenter(tokenizer, manifest.max_length, manifest.overlap)
+                self._loaded = runtime, Scanner(segmenter, options.views, options.limits)
             return self._loaded
 
-    def _cut(self, text: str, prompt: str | None, role: Role) -> Segments:
-        check_size(text, self.options.max_bytes)
-        check_size(prompt or "", self.options.max_bytes)
-        return self._load()[1].cut(text, role, prompt)
+    def _scan(self, text: str, prompt: str | None, role: Role) -> Scan:
+        return self._load()[1].scan(text, role, prompt)
 
-    def _score(self, cuts: Sequence[Segments], policies: Sequence[Policy]) -> list[NDArray[np.float64]]:
-        """Score every window of every text: one array [windows, K] per text."""
-        if not cuts:
+    def _score(self, scans: Sequence[Scan], policies: Sequence[Policy]) -> list[NDArray[np.float64]]:
+        """Score every window of every text: one array [windows, K] of logits, divided by the temperature, per text."""
+        if not scans:
             return []
         runtime, _ = self._load()
         states = [
             self._states.get((self.checkpoint.id, policy.fingerprint), partial(runtime.encode_policy, policy))
             for policy in policies
         ]
-        segments = [ids for cut in cuts for ids in cut.ids]
+        segments = [ids for scan in scans for ids in scan.ids]
         logits = runtime.score(segments, states)
         if logits.shape != (len(segments), len(states)) or not np.isfinite(logits).all():
             raise InferenceError("the model did not return one finite score per window and policy")
-        scores = _sigmoid(logits.astype(np.float64) / self.checkpoint.manifest.temperature)
-        return np.split(scores, np.cumsum([len(cut.ids) for cut in cuts])[:-1])
+        scaled = logits.astype(np.float64) / self.checkpoint.manifest.temperature
+        return np.split(scaled, np.cumsum([len(scan.ids) for scan in scans])[:-1])
 
-    def _verdicts(self, cut: Segments, scores: NDArray[np.float64], request: Request) -> tuple[Verdict, ...]:
-        """Decide by the worst window of a text: `scores` [windows, K]."""
+    def _verdicts(self, scan: Scan, logits: NDArray[np.float64], request: Request) -> tuple[Verdict, ...]:
+        """Decide by the windows of a text: `logits` [windows, K]."""
         latency = (time.perf_counter() - request.started) * 1000
-        asked = zip(request.policies, request.thresholds, scores.T, strict=True)
+        manifest = self.checkpoint.manifest
+        counts = [count for _, count in scan.readings]
+        overall = _sigmoid(aggregate(logits, counts, manifest.aggregation, manifest.window_slope))
+        asked = zip(request.policies, request.thresholds, overall.tolist(), _sigmoid(logits).T, strict=True)
         return tuple(
             Verdict(
                 policy=policy.name,
-                unsafe=bool(column.max() >= threshold),
-                score=float(column.max()),
+                unsafe=score >= threshold,
+                score=score,
                 threshold=threshold,
-                tokens=TokenCount(cut.tokens, cut.tokens),
+                tokens=TokenCount(scan.tokens, scan.tokens),
                 latency_ms=latency,
                 role=request.role,
                 checkpoint=self._name,
-                windows=_worst_windows(cut, column),
+                windows=_worst_windows(scan, column),
+                views=tuple(name for name, _ in scan.readings),
             )
-            for policy, threshold, column in asked
+            for policy, threshold, score, column in asked
         )
 
     def failed(self, error: UnigurdError, request: Request, on_error: OnError | None = None) -> tuple[Verdict, ...]:
@@ -200,8 +207,8 @@ def _explained(cause: Exception, policy: str) -> UnigurdError:
     return InferenceError(f"{type(cause).__name__} inside the model", policy=policy)
 
 
-def _worst_windows(cut: Segments, scores: NDArray[np.float64]) -> tuple[Window, ...]:
-    ranked = sorted(zip(scores.tolist(), cut.spans, strict=True), key=lambda pair: -pair[0])
+def _worst_windows(scan: Scan, scores: NDArray[np.float64]) -> tuple[Window, ...]:
+    ranked = sorted(zip(scores.tolist(), scan.spans, strict=True), key=lambda pair: -pair[0])
     return tuple(Window(start, end, score) for score, (start, end) in ranked[:_WINDOWS_SHOWN])
 
 

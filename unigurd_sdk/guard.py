@@ -17,7 +17,7 @@ from unigurd_sdk.conversation.method import Conversations
 from unigurd_sdk.engine import Engine, OnError, Options
 from unigurd_sdk.errors import ConfigError
 from unigurd_sdk.hub import locate
-from unigurd_sdk.limits import MAX_BYTES
+from unigurd_sdk.limits import MAX_BYTES, MAX_READINGS, MAX_WINDOWS, Limits
 from unigurd_sdk.policy import Policy
 from unigurd_sdk.registry import PolicyRegistry
 from unigurd_sdk.request import PolicyLike, Resolver, refuse_types, several
@@ -25,6 +25,7 @@ from unigurd_sdk.runtime import Device, RuntimeName, choose
 from unigurd_sdk.stream.method import Streams
 from unigurd_sdk.template import Role
 from unigurd_sdk.verdict import Report, Verdict
+from unigurd_sdk.views import Views, choose_views
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -48,17 +49,22 @@ class Guard(Streams, Conversations):
         policies: Iterable[PolicyLike] | None = None,
         threads: int | None = None,
         on_error: OnError = "raise",
+        views: Views = "default",
         max_bytes: int = MAX_BYTES,
+        max_windows: int = MAX_WINDOWS,
+        max_readings: int = MAX_READINGS,
         cache_size: int = 128,
     ) -> None:
         """Guard with an open checkpoint; see `from_pretrained` for the arguments."""
         if on_error not in get_args(OnError):
             raise ConfigError(f"on_error must be one of {', '.join(get_args(OnError))}, not {on_error!r}.")
-        if max_bytes < 1 or (threads is not None and threads < 1):
-            raise ConfigError(f"max_bytes and threads must be at least 1, not {max_bytes} and {threads}.")
+        if threads is not None and threads < 1:
+            raise ConfigError(f"threads must be at least 1, not {threads}.")
         choose(checkpoint.manifest, runtime, device)
         self.checkpoint = checkpoint
-        self._engine = Engine(checkpoint, Options(runtime, device, threads, on_error, max_bytes, cache_size))
+        limits = Limits(max_bytes, max_windows, max_readings)
+        options = Options(runtime, device, threads, on_error, limits, choose_views(views), cache_size)
+        self._engine = Engine(checkpoint, options)
         self._registry = PolicyRegistry()
         defaults = tuple(self.add_policy(policy) for policy in several(policies or ()))
         self._resolver = Resolver(self._registry, checkpoint.manifest, defaults)
@@ -75,7 +81,10 @@ class Guard(Streams, Conversations):
         offline: bool | None = None,
         threads: int | None = None,
         on_error: OnError = "raise",
+        views: Views = "default",
         max_bytes: int = MAX_BYTES,
+        max_windows: int = MAX_WINDOWS,
+        max_readings: int = MAX_READINGS,
         cache_size: int = 128,
     ) -> Self:
         """Open a checkpoint by name and verify it.
@@ -92,7 +101,12 @@ class Guard(Streams, Conversations):
             on_error: What a check does when it fails: "raise" an error, "block" (an unsafe verdict with the
                 error) or "allow" (a safe verdict with the error; for when availability matters more than
                 safety).
+            views: "default" reads a text also with its disguises undone (see docs/hostile-inputs.md); "none" reads
+                it as it is; a list names built-in views and gives own ones (`unigurd_sdk.views.View`).
             max_bytes: Larger texts (and prompts) raise `LimitExceeded`, or are blocked; they are never cut.
+            max_windows: So are texts that need more windows, in all their readings.
+            max_readings: So are texts that can be read in more ways, or whose readings together are longer than
+                that many times the text.
             cache_size: How many encoded policies to keep.
 
         Raises:
@@ -107,7 +121,10 @@ class Guard(Streams, Conversations):
             policies=policies,
             threads=threads,
             on_error=on_error,
+            views=views,
             max_bytes=max_bytes,
+            max_windows=max_windows,
+            max_readings=max_readings,
             cache_size=cache_size,
         )
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from unigurd_sdk.aggregate import Method
 from unigurd_sdk.errors import ModelCorrupt, ModelIncompatible
 from unigurd_sdk.template import TEMPLATE_VERSION
 
@@ -47,7 +48,8 @@ class Manifest(BaseModel):
     """Everything that `guard.json` says.
 
     Lengths count tokens and include the special ones. Scores are sigmoid(logit / temperature); a text is
-    unsafe from the threshold on. `thresholds` maps a built-in policy's name to its own threshold. `weights`
+    unsafe from the threshold on. `thresholds` maps a built-in policy's name to its own threshold. `aggregation`
+    and `window_slope` say how the windows of a long text become one score (see `unigurd_sdk.aggregate`). `weights`
     maps a variant ("onnx", "torch") to its file, or to its files by role ("policy", "text"). `state` names
     the tensors of an encoded policy in the order of the policy graph's outputs. A `plain` checkpoint reads no policy.
     """
@@ -73,6 +75,8 @@ class Manifest(BaseModel):
     temperature: float = Field(default=1.0, gt=0.0)
     threshold: Probability = 0.5
     thresholds: dict[str, Probability] = Field(default_factory=dict)
+    aggregation: Method = "max"
+    window_slope: float = Field(default=0.0, ge=0.0)
 
     files: dict[str, FileEntry] = Field(default_factory=dict)
     weights: dict[str, str | dict[str, str]] = Field(default_factory=dict)
