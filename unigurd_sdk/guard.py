@@ -19,6 +19,7 @@ from unigurd_sdk.errors import ConfigError
 from unigurd_sdk.hub import locate
 from unigurd_sdk.limits import MAX_BYTES, MAX_READINGS, MAX_WINDOWS, Limits
 from unigurd_sdk.policy import Policy
+from unigurd_sdk.protect.method import Protections
 from unigurd_sdk.registry import PolicyRegistry
 from unigurd_sdk.request import PolicyLike, Resolver, refuse_types, several
 from unigurd_sdk.runtime import Device, RuntimeName, choose
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Guard(Streams, Conversations):
+class Guard(Streams, Conversations, Protections):
     """Checks texts against policies. Safe for threads; the model is loaded at the first check, once.
 
     Attributes:

@@ -29,29 +29,37 @@ def within(seconds: float | None, call: Callable[[], T]) -> T:
     """Return what `call` returns; raise `CheckTimeout` if that takes longer than `seconds` (None: no limit)."""
     if seconds is None:
         return call()
-    future: Future[T] = Future()
-    context = copy_context()
-    threading.Thread(target=context.run, args=(_fulfil, future, call), name="unigurd-check", daemon=True).start()
+    future = _started(call)
     if not wait([future], seconds).done:
         raise CheckTimeout(seconds)
     return future.result()
 
 
 async def awithin(seconds: float | None, call: Callable[[], T]) -> T:
-    """Run `call` in a worker thread, without blocking the event loop; otherwise as `within`."""
-    running = asyncio.ensure_future(asyncio.to_thread(call))
+    """Run `call` in a thread, without blocking the event loop; otherwise as `within`."""
+    if seconds is None:
+        return await asyncio.to_thread(call)
+    running = asyncio.wrap_future(_started(call))
     try:
         done, _ = await asyncio.wait({running}, timeout=seconds)
-    except asyncio.CancelledError:
-        running.cancel()
-        raise
-    if not done:
-        running.cancel()
-        raise CheckTimeout(seconds or 0.0)
-    return running.result()
+        if not done:
+            raise CheckTimeout(seconds)
+        return running.result()
+    finally:
+        running.cancel()  # the thread goes on; its result is not delivered to a loop that may be gone
+
+
+def _started(call: Callable[[], T]) -> Future[T]:
+    """Run `call` in a thread of its own, which nobody waits for at exit, unlike those of a pool."""
+    future: Future[T] = Future()
+    context = copy_context()
+    threading.Thread(target=context.run, args=(_fulfil, future, call), name="unigurd-check", daemon=True).start()
+    return future
 
 
 def _fulfil(future: Future[T], call: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
     try:
         future.set_result(call())
     except BaseException as error:  # it is raised where the result is waited for

@@ -95,6 +95,13 @@ def read(messages: Sequence[object], roles: Sequence[MessageRole], index: int, u
     return Message(index, roles[index], text, tuple(unread.types) if unread else ())
 
 
+def last_of_user(messages: Sequence[object]) -> str | None:
+    """Return the text of the last message of a user; None if there is none."""
+    roles = roles_of(messages)
+    asked = [index for index, role in enumerate(roles) if role == "user"]
+    return read(messages, roles, asked[-1], "skip").text if asked else None
+
+
 def first_new(roles: Sequence[MessageRole]) -> int:
     """Return the index of the first new message: after the last answer that something follows.
 

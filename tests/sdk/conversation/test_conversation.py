@@ -49,7 +49,7 @@ def guard(load):
 @pytest.fixture
 def judged(monkeypatch):
     """What was asked: (role, text, prompt)."""
-    asked = []
+    asked: list[tuple[str, str, str | None]] = []
     answer = Engine.answer
 
     def record(self, texts, prompts, request):

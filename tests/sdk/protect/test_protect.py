@@ -1,0 +1,524 @@
+"""Protected functions: what goes in and what comes out is checked, and a function stays what it was."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from unigurd_sdk.engine import Engine
+from unigurd_sdk.errors import CheckTimeout, ConfigError, InferenceError, PromptBlocked, UnknownPolicy
+from unigurd_sdk.guard import Guard
+from unigurd_sdk.policy import Policy
+from unigurd_sdk.runtime.onnx import OnnxRuntime
+from unigurd_sdk.stream.guarded import AsyncGuardedStream, GuardedStream
+from unigurd_sdk.verdict import Report, Verdict
+
+BOMB = Policy(name="no-bombs", description="no weapons", disallowed=("bomb",))
+CAKE = Policy(name="no-cakes", description="no food", disallowed=("cake",))
+
+
+@pytest.fixture
+def load(keyword_checkpoint):
+    opened = []
+
+    def load(**options):
+        opened.append(Guard.from_pretrained(keyword_checkpoint, threads=1, policies=[BOMB, CAKE], **options))
+        return opened[-1]
+
+    yield load
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def guard(load):
+    return load()
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """What was asked: (role, text, prompt)."""
+    asked: list[tuple[str, str, str | None]] = []
+    answer = Engine.answer
+
+    def record(self, texts, prompts, request):
+        asked.extend((request.role, text, prompt) for text, prompt in zip(texts, prompts, strict=True))
+        return answer(self, texts, prompts, request)
+
+    monkeypatch.setattr(Engine, "answer", record)
+    return asked
+
+
+def functions(protect, called):
+    """The same function in its four kinds, each as a function of the prompt that returns what came out, joined."""
+
+    @protect
+    def plain(prompt):
+        called.append(prompt)
+        return f"about {prompt}"
+
+    @protect
+    async def coroutine(prompt):
+        called.append(prompt)
+        return f"about {prompt}"
+
+    @protect
+    def generator(prompt):
+        called.append(prompt)
+        yield from ("about ", prompt)
+
+    @protect
+    async def async_generator(prompt):
+        called.append(prompt)
+        yield "about "
+        yield prompt
+
+    async def gather(prompt):
+        return "".join([chunk async for chunk in async_generator(prompt)])
+
+    return {
+        "plain": plain,
+        "coroutine": lambda prompt: asyncio.run(coroutine(prompt)),
+        "generator": lambda prompt: "".join(generator(prompt)),
+        "async generator": lambda prompt: asyncio.run(gather(prompt)),
+    }
+
+
+KINDS = ["plain", "coroutine", "generator", "async generator"]
+
+
+@pytest.fixture(params=KINDS)
+def protected(request):
+    """Protect a function of each kind: `protected(decorator)` returns it and the prompts that reached it."""
+
+    def protected(protect):
+        called: list[str] = []
+        return functions(protect, called)[request.param], called
+
+    return protected
+
+
+# What goes in, what comes out
+
+
+def test_a_safe_call_is_as_without_protection(guard, protected):
+    function, called = protected(guard.protect(policy="no-bombs", output_policy="no-bombs"))
+    assert function("a cake") == "about a cake"
+    assert called == ["a cake"]
+
+
+def test_a_function_is_not_called_with_a_prompt_that_violates(guard, protected):
+    function, called = protected(guard.protect(policy="no-bombs"))
+    with pytest.raises(PromptBlocked) as caught:
+        function("a bomb")
+    assert isinstance(caught.value.verdict, Verdict)
+    assert called == []
+
+
+def test_a_result_that_violates_does_not_leave(guard, protected):
+    function, called = protected(guard.protect(output_policy="no-bombs"))
+    with pytest.raises(PromptBlocked):
+        function("a bomb")
+    assert called == ["a bomb"]
+
+
+def test_policies_in_a_list_give_a_report(guard, protected):
+    function, _ = protected(guard.protect(policy=["no-bombs", "no-cakes"], output_policy=["no-bombs"]))
+    with pytest.raises(PromptBlocked) as caught:
+        function("cake")
+    assert isinstance(caught.value.verdict, Report)
+    assert caught.value.verdict.worst.policy == "no-cakes"
+
+
+def test_the_result_is_judged_as_the_answer_to_the_argument(guard, protected, judged):
+    function, _ = protected(guard.protect(policy="no-bombs", output_policy="no-bombs"))
+    function("a cake")
+    assert judged[0] == ("user", "a cake", None)
+    assert judged[-1] == ("assistant", "about a cake", "a cake")
+    assert {(role, prompt) for role, _, prompt in judged[1:]} == {("assistant", "a cake")}
+
+
+def test_the_argument_may_be_a_document(guard, judged):
+    guard.protect(policy="no-bombs", role="document")(lambda page: None)("filler")
+    assert judged == [("document", "filler", None)]
+
+
+# What happens at a violation
+
+
+def test_a_fallback_is_returned_instead(guard, protected):
+    function, called = protected(guard.protect(policy="no-bombs", on_violation="return", fallback="no"))
+    assert function("a bomb") == "no"
+    assert called == []
+
+
+def test_a_fallback_takes_the_place_of_a_result(guard, protected):
+    function, _ = protected(guard.protect(output_policy="no-bombs", on_violation="return", fallback="no"))
+    assert function("a bomb").endswith("no")
+    assert "bomb" not in function("a bomb")
+
+
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_without_a_fallback_none_is_returned(guard, kind):
+    assert functions(guard.protect(policy="no-bombs", on_violation="return"), [])[kind]("bomb") is None
+
+
+@pytest.mark.parametrize("kind", KINDS[2:])
+def test_without_a_fallback_a_generator_ends(guard, kind):
+    assert functions(guard.protect(policy="no-bombs", on_violation="return"), [])[kind]("bomb") == ""
+
+
+@pytest.mark.parametrize("place", ["policy", "output_policy"])
+def test_a_function_may_decide_by_the_verdict(guard, protected, place):
+    options = {place: "no-bombs"}
+    function, _ = protected(guard.protect(**options, on_violation=lambda verdict: f"blocked: {verdict.policy}"))
+    assert function("a bomb").endswith("blocked: no-bombs")
+
+
+@pytest.mark.parametrize("place", ["policy", "output_policy"])
+@pytest.mark.parametrize("kind", ["coroutine", "async generator"])
+def test_that_function_may_be_asynchronous(guard, kind, place):
+    async def decide(verdict):
+        await asyncio.sleep(0)
+        return "blocked"
+
+    options = {place: "no-bombs"}
+    function = functions(guard.protect(**options, on_violation=decide), [])[kind]
+    assert function("a bomb").endswith("blocked")
+
+
+def test_a_violation_may_only_be_logged_without_the_text(guard, protected, caplog):
+    protect = guard.protect(policy="no-bombs", output_policy="no-bombs", on_violation="log")
+    function, _ = protected(protect)
+    with caplog.at_level(logging.WARNING, "unigurd_sdk"):
+        assert function("a secret bomb") == "about a secret bomb"
+    assert len(caplog.records) >= 2
+    assert "functions.<locals>." in caplog.text and "'no-bombs'" in caplog.text
+    assert "secret" not in caplog.text
+
+
+# Which argument
+
+
+class Bot:
+    """Methods of every kind; `protect` is the decorator."""
+
+    def __init__(self, guard):
+        protect = guard.protect(policy="no-bombs")
+
+        class Inner:
+            @protect
+            def method(self, prompt, other=None):
+                return self, prompt
+
+            @classmethod
+            @protect
+            def of_class(cls, prompt):
+                return cls, prompt
+
+            @staticmethod
+            @protect
+            def static(prompt):
+                return prompt
+
+        self.inner = Inner
+
+
+def test_methods_of_all_kinds_are_protected(guard):
+    inner = Bot(guard).inner
+    bot = inner()
+    assert bot.method("cake") == (bot, "cake")
+    assert bot.of_class("cake") == (inner, "cake")
+    assert bot.static("cake") == "cake"
+    for method in (bot.method, bot.of_class, inner.of_class, inner.static):
+        with pytest.raises(PromptBlocked):
+            method("bomb")
+
+
+@pytest.mark.parametrize("argument", ["question", 1])
+@pytest.mark.parametrize(
+    ("args", "kwargs"), [(("x", "bomb"), {}), (("x",), {"question": "bomb"}), ((), {"user": "x", "question": "bomb"})]
+)
+def test_the_argument_is_found_by_name_or_position_however_it_is_passed(guard, argument, args, kwargs):
+    @guard.protect(policy="no-bombs", argument=argument)
+    def ask(user, question="cake"):
+        return user
+
+    with pytest.raises(PromptBlocked):
+        ask(*args, **kwargs)
+    assert ask("bomb") == "bomb"  # the default of the argument is what is checked
+    assert ask("bomb", "cake") == "bomb"
+
+
+def test_a_default_value_is_checked_too(guard):
+    @guard.protect(policy="no-bombs")
+    def ask(question="bomb"):
+        return question
+
+    with pytest.raises(PromptBlocked):
+        ask()
+
+
+def test_a_named_argument_may_come_in_kwargs(guard):
+    @guard.protect(policy="no-bombs", argument="messages")
+    def create(**options):
+        return options
+
+    assert create(messages="cake", model="m") == {"messages": "cake", "model": "m"}
+    with pytest.raises(PromptBlocked):
+        create(messages="bomb", model="m")
+    with pytest.raises(TypeError, match="'messages'"):
+        create(model="m")
+
+
+def test_the_argument_may_be_a_list_of_messages(guard, judged):
+    @guard.protect(policy="no-bombs", output_policy="no-cakes")
+    def chat(messages):
+        return "recipe"
+
+    system = {"role": "system", "content": "never say bomb"}
+    assert chat([system, {"role": "user", "content": "filler"}]) == "recipe"
+    assert judged[-1] == ("assistant", "recipe", "filler")
+    with pytest.raises(PromptBlocked):
+        chat([system, {"role": "tool", "content": "bomb"}])
+
+
+async def test_messages_are_checked_in_asynchronous_functions_too(guard):
+    @guard.protect(policy="no-bombs", roles=["user"])
+    async def chat(messages):
+        return "recipe"
+
+    assert await chat([{"role": "user", "content": "cake"}, {"role": "tool", "content": "bomb"}]) == "recipe"
+    with pytest.raises(PromptBlocked):
+        await chat([{"role": "user", "content": "bomb"}])
+
+
+@pytest.mark.parametrize("value", [None, 3, b"bomb", {"role": "user"}])
+def test_an_argument_that_is_no_text_is_refused(load, value):
+    with pytest.raises(TypeError, match="argument="):
+        load(on_error="allow").protect(policy="no-bombs")(lambda prompt: prompt)(value)
+
+
+def test_a_call_that_does_not_fit_is_a_type_error_as_ever(guard):
+    function = guard.protect(policy="no-bombs")(lambda prompt: prompt)
+    with pytest.raises(TypeError, match="missing"):
+        function()
+    with pytest.raises(TypeError, match="unexpected"):
+        function("cake", other=1)
+
+
+# Results
+
+
+def answer_of(text):
+    return SimpleNamespace(choices=[SimpleNamespace(index=0, message=SimpleNamespace(content=text))])
+
+
+def test_answers_of_libraries_are_read_and_returned_as_they_are(guard):
+    function = guard.protect(output_policy="no-bombs")(lambda answer: answer)
+    for answer in (answer_of("cake"), SimpleNamespace(content="cake"), {"content": "cake"}):
+        assert function(answer) is answer
+    for answer in (answer_of("bomb"), SimpleNamespace(content="bomb"), {"content": "bomb"}):
+        with pytest.raises(PromptBlocked):
+            function(answer)
+
+
+@pytest.mark.parametrize("result", [None, 3, ["bomb"], object()])
+def test_a_result_that_cannot_be_read_does_not_leave(load, result):
+    function = load(on_error="allow").protect(output_policy="no-bombs")(lambda: result)
+    with pytest.raises(ConfigError, match="text="):
+        function()
+
+
+def test_text_says_what_a_result_says(guard):
+    function = guard.protect(output_policy="no-bombs", text=lambda result: result["said"])(lambda said: {"said": said})
+    assert function("cake") == {"said": "cake"}
+    with pytest.raises(PromptBlocked):
+        function("bomb")
+
+
+def test_an_iterator_that_a_function_returns_is_streamed(guard):
+    function = guard.protect(output_policy="no-bombs")(lambda chunks: iter(chunks))
+    assert isinstance(function(["cake"]), GuardedStream)
+    assert list(function(["a ", "cake"])) == ["a ", "cake"]
+    with pytest.raises(PromptBlocked):
+        list(function(["a ", "bomb"]))
+
+
+async def test_an_asynchronous_iterator_that_a_coroutine_returns_is_streamed(guard):
+    async def chunks(last):
+        yield "a "
+        yield last
+
+    @guard.protect(output_policy="no-bombs")
+    async def create(last):
+        return chunks(last)
+
+    assert isinstance(await create("cake"), AsyncGuardedStream)
+    assert [chunk async for chunk in await create("cake")] == ["a ", "cake"]
+    with pytest.raises(PromptBlocked):
+        _ = [chunk async for chunk in await create("bomb")]
+
+
+def test_an_awaitable_of_a_plain_function_is_refused_since_nobody_has_read_it(guard):
+    async def answer():
+        return "bomb"
+
+    with pytest.raises(TypeError, match="async def"):
+        guard.protect(output_policy="no-bombs")(lambda: answer())()
+
+
+def test_a_generator_that_is_closed_closes_the_function_and_returns_what_it_should(guard):
+    closed = []
+
+    def numbers(prompt):
+        try:
+            got = yield "cake"
+            yield f"{got} filler"
+            return "end"
+        finally:
+            closed.append(prompt)
+
+    running = guard.protect(output_policy="no-bombs")(numbers)("one")
+    next(running)
+    running.close()
+    plain = guard.protect(policy="no-bombs")(numbers)("two")
+    assert (next(plain), plain.send("sent")) == ("cake", "sent filler")
+    with pytest.raises(StopIteration, match="end"):
+        next(plain)
+    assert closed == ["one", "two"]
+
+
+# A function stays what it is
+
+
+def test_kind_name_signature_and_documentation_stay(guard):
+    protect = guard.protect(policy="no-bombs", output_policy="no-bombs")
+
+    @protect
+    def plain(prompt: str, *, times: int = 1) -> str:
+        """Say it."""
+        return prompt
+
+    @protect
+    async def coroutine(prompt: str) -> str:
+        return prompt
+
+    @protect
+    def generator(prompt):
+        yield prompt
+
+    @protect
+    async def async_generator(prompt):
+        yield prompt
+
+    assert (plain.__name__, plain.__doc__) == ("plain", "Say it.")
+    assert list(inspect.signature(plain).parameters) == ["prompt", "times"]
+    assert inspect.iscoroutinefunction(coroutine)
+    assert inspect.isgeneratorfunction(generator)
+    assert inspect.isasyncgenfunction(async_generator)
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({}, ConfigError),
+        ({"policy": "no-such-policy"}, UnknownPolicy),
+        ({"policy": []}, ConfigError),
+        ({"policy": "no-bombs", "on_violation": "ignore"}, ConfigError),
+        ({"policy": "no-bombs", "fallback": "no"}, ConfigError),
+        ({"policy": "no-bombs", "on_error": "ignore"}, ConfigError),
+        ({"policy": "no-bombs", "timeout": 0}, ConfigError),
+        ({"policy": "no-bombs", "role": "system"}, ConfigError),
+        ({"policy": "no-bombs", "roles": ["robot"]}, ConfigError),
+        ({"output_policy": "no-bombs", "hold_back": 99}, ConfigError),
+        ({"output_policy": "no-bombs", "max_delay_ms": 0}, ConfigError),
+    ],
+)
+def test_mistakes_are_raised_before_anything_is_decorated(guard, options, error):
+    with pytest.raises(error):
+        guard.protect(**options)
+
+
+@pytest.mark.parametrize("argument", ["question", 1, -1])
+def test_an_argument_that_a_function_does_not_have_is_refused_at_once(guard, argument):
+    with pytest.raises(ConfigError, match="parameters are prompt"):
+        guard.protect(policy="no-bombs", argument=argument)(lambda prompt: prompt)
+
+
+def test_a_function_without_arguments_cannot_have_its_prompt_checked(guard):
+    with pytest.raises(ConfigError, match="none"):
+        guard.protect(policy="no-bombs")(lambda: None)
+
+
+@pytest.mark.parametrize("thing", [3, Bot, classmethod(lambda cls: cls), staticmethod(len), property(len)])
+def test_what_is_no_function_is_refused(guard, thing):
+    with pytest.raises(TypeError, match="protect takes a function"):
+        guard.protect(policy="no-bombs")(thing)
+
+
+# Failing closed
+
+
+def fail(*args):
+    raise ValueError("broken")
+
+
+def test_a_failed_check_follows_the_guard_or_the_decorator(load, protected, monkeypatch):
+    monkeypatch.setattr(OnnxRuntime, "score", fail)
+    for on_error, asked in (("raise", None), ("block", "raise"), ("allow", "raise")):
+        with pytest.raises(InferenceError):
+            protected(load(on_error=on_error).protect(policy="no-bombs", on_error=asked))[0]("cake")
+    for on_error, asked in (("block", None), ("raise", "block")):
+        with pytest.raises(PromptBlocked):
+            protected(load(on_error=on_error).protect(policy="no-bombs", on_error=asked))[0]("cake")
+    for on_error, asked in (("allow", None), ("raise", "allow")):
+        function, _ = protected(load(on_error=on_error).protect(output_policy="no-bombs", on_error=asked))
+        assert function("cake") == "about cake"
+
+
+def test_what_is_let_pass_by_name_is_recorded(load, monkeypatch, caplog):
+    monkeypatch.setattr(OnnxRuntime, "score", fail)
+    load().protect(policy="no-bombs", on_error="allow")(lambda prompt: prompt)("cake")
+    assert "on_error=allow decides" in caplog.text
+
+
+@pytest.fixture
+def stuck(monkeypatch):
+    """A model that does not answer before the test is over."""
+    release = threading.Event()
+    monkeypatch.setattr(OnnxRuntime, "score", lambda *args: release.wait(30))
+    yield
+    release.set()
+
+
+@pytest.mark.parametrize("place", ["policy", "output_policy"])
+def test_a_check_that_takes_too_long_is_given_up_in_time(load, protected, stuck, place):
+    options = {place: "no-bombs"}
+    function, _ = protected(load().protect(**options, timeout=0.5))
+    started = time.monotonic()
+    with pytest.raises(CheckTimeout) as caught:
+        function("cake")
+    assert caught.value.seconds == 0.5
+    assert 0.5 <= time.monotonic() - started < 10  # long before the model answers
+
+
+def test_a_check_that_takes_too_long_never_lets_the_call_through_unasked(load, protected, stuck):
+    function, called = protected(load(on_error="block").protect(policy="no-bombs", timeout=0.05))
+    with pytest.raises(PromptBlocked) as caught:
+        function("cake")
+    assert isinstance(caught.value.verdict, Verdict)
+    assert caught.value.verdict.decided_by == "on_error=block"
+    assert "0.05 s" in str(caught.value.verdict.error)
+    assert called == []
+    function, _ = protected(load().protect(policy="no-bombs", timeout=0.05, on_error="allow"))
+    assert function("cake") == "about cake"

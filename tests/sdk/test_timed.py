@@ -1,0 +1,84 @@
+"""Time limits end the wait, not the thread, and change nothing else about a call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+
+import pytest
+
+from unigurd_sdk.errors import CheckTimeout, ConfigError
+from unigurd_sdk.timed import awithin, checked_timeout, within
+
+HERE = contextvars.ContextVar("HERE", default="nowhere")
+
+
+def run(seconds, call):
+    return within(seconds, call)
+
+
+def arun(seconds, call):
+    return asyncio.run(awithin(seconds, call))
+
+
+both = pytest.mark.parametrize("limited", [run, arun])
+
+
+@both
+@pytest.mark.parametrize("seconds", [None, 30.0])
+def test_a_call_in_time_returns_raises_and_sees_the_context(limited, seconds):
+    token = HERE.set("here")
+    assert limited(seconds, HERE.get) == "here"
+    HERE.reset(token)
+    with pytest.raises(ZeroDivisionError):
+        limited(seconds, lambda: 1 // 0)
+
+
+@both
+def test_a_call_that_takes_too_long_is_left_behind(limited):
+    release, ended = threading.Event(), threading.Event()
+
+    def call():
+        release.wait(30)
+        ended.set()
+
+    with pytest.raises(CheckTimeout) as caught:
+        limited(0.05, call)
+    assert caught.value.seconds == 0.05
+    assert not ended.is_set()
+    release.set()
+    assert ended.wait(30)
+
+
+@both
+def test_a_call_runs_in_the_background_only_with_a_limit(limited):
+    assert limited(30.0, threading.current_thread).daemon
+
+
+async def test_the_event_loop_runs_while_a_call_does():
+    started, release = threading.Event(), threading.Event()
+
+    def call():
+        started.set()
+        release.wait(30)
+
+    running = asyncio.ensure_future(awithin(30.0, call))
+    while not started.is_set():
+        await asyncio.sleep(0.001)
+    assert not running.done()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    release.set()
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
+def test_a_limit_that_makes_no_sense_is_refused(seconds):
+    with pytest.raises(ConfigError, match="timeout"):
+        checked_timeout(seconds)
+
+
+def test_a_limit_may_be_none_or_any_time():
+    assert checked_timeout(None) is None
+    assert checked_timeout(0.001) == 0.001
