@@ -20,15 +20,6 @@ print(json.dumps({{"milliseconds": seconds * 1000, "loaded": loaded}}))
 NEVER = {"huggingface_hub", "langchain", "onnx", "onnxruntime", "openai", "sklearn", "torch", "transformers"}
 LATER = {"confusable_homoglyphs", "numpy", "pydantic", "rich", "safetensors", "tokenizers", "typer", "yaml"}
 NOT_AT_IMPORT = NEVER | LATER
-    "confusable_homoglyphs",
-    "numpy",
-    "pydantic",
-    "rich",
-    "safetensors",
-    "tokenizers",
-    "typer",
-    "yaml",
-}
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -1,7 +1,7 @@
 """Aggregation: one score out of the windows of a text, which must not grow just because the text is long.
 
 The worst of many windows is high by chance: with n windows, a benign text has n chances to look like a violation. So
-the logit of the text is lowered by `slope` times log(n); a text of one window keeps its score whatever the slope is.
+the logit of n windows is lowered by `slope` times log(n); one window keeps its score whatever the slope is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Method", "aggregate", "logits_of"]
+__all__ = ["Method", "aggregate", "calibrate"]
 
 Method = Literal["max", "noisy-or", "top-k"]
 """The worst window; the probability that at least one window violates; the mean of the three worst."""
@@ -21,29 +21,24 @@ _TOP = 3
 _TINY = 1e-12
 
 
-def aggregate(
-    logits: NDArray[np.float64], counts: Sequence[int], method: Method = "max", slope: float = 0.0
-) -> NDArray[np.float64]:
-    """Aggregate the windows of a text.
+def calibrate(logits: NDArray[np.float64], counts: Sequence[int], slope: float) -> NDArray[np.float64]:
+    """Lower the logits of windows by how many there are.
 
     Args:
         logits: [W, K] of every window under K policies, divided by the temperature.
-        counts: How many of the windows, in order, are of each reading; the first is the text itself.
-        method: How the windows of one reading become one logit; the worst reading counts.
-        slope: By how much the logit falls with the logarithm of the number of windows of the text itself.
+        counts: How many of the windows, in order, are of each part: a reading of the text in windows of one size.
+        slope: By how much a logit falls with the natural logarithm of the number of windows of its part.
 
     Returns:
-        [K] logits.
+        [W, K] logits.
     """
+    return np.asarray(logits - slope * np.log(np.repeat(counts, counts))[:, None])
+
+
+def aggregate(logits: NDArray[np.float64], counts: Sequence[int], method: Method = "max") -> NDArray[np.float64]:
+    """Aggregate the windows of every part by `method` and take the worst part: [W, K] logits give [K]."""
     parts = np.split(logits, np.cumsum(counts)[:-1])
-    worst: NDArray[np.float64] = np.max([_METHODS[method](part) for part in parts], axis=0)
-    return np.asarray(worst - slope * np.log(counts[0]))
-
-
-def logits_of(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the logits of probabilities; 0 and 1 stay finite."""
-    kept = np.clip(scores, _TINY, 1 - _TINY)
-    return np.asarray(np.log(kept) - np.log1p(-kept))
+    return np.asarray(np.max([_METHODS[method](part) for part in parts], axis=0))
 
 
 def _worst(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from unigurd_sdk.aggregate import aggregate
+from unigurd_sdk.aggregate import aggregate, calibrate
 from unigurd_sdk.errors import GuardClosed, InferenceError, UnigurdError
 from unigurd_sdk.limits import Limits
 from unigurd_sdk.runtime import Device, RuntimeName, create
-from unigurd_sdk.scan import Scan, Scanner
+from unigurd_sdk.scan import Close, Scan, Scanner
 from unigurd_sdk.segments import Segmenter
 from unigurd_sdk.state_cache import StateCache
 from unigurd_sdk.verdict import TokenCount, Verdict, Window
@@ -128,8 +128,11 @@ class Engine:
                 manifest, options = self.checkpoint.manifest, self.options
                 runtime = create(self.checkpoint, options.runtime, options.device, options.threads)
                 tokenizer = GuardTokenizer.from_file(self.checkpoint.file("tokenizer.json"))
-                segmenter = Segmenter(tokenizer, manifest.max_length, manifest.overlap)
-                self._loaded = runtime, Scanner(segmenter, options.views, options.limits)
+                segmenter, close = Segmenter(tokenizer, manifest.max_length, manifest.overlap), None
+                if manifest.reads_close:
+                    size = manifest.close_length
+                    close = Close(Segmenter(tokenizer, size, size // 2), manifest.close_above)
+                self._loaded = runtime, Scanner(segmenter, options.views, options.limits, close)
             return self._loaded
 
     def _scan(self, text: str, prompt: str | None, role: Role) -> Scan:
@@ -155,9 +158,10 @@ class Engine:
         """Decide by the windows of a text: `logits` [windows, K]."""
         latency = (time.perf_counter() - request.started) * 1000
         manifest = self.checkpoint.manifest
-        counts = [count for _, count in scan.readings]
-        overall = _sigmoid(aggregate(logits, counts, manifest.aggregation, manifest.window_slope))
-        asked = zip(request.policies, request.thresholds, overall.tolist(), _sigmoid(logits).T, strict=True)
+        counts = [count for _, count in scan.parts]
+        calibrated = calibrate(logits, counts, manifest.window_slope)
+        overall = _sigmoid(aggregate(calibrated, counts, manifest.aggregation))
+        asked = zip(request.policies, request.thresholds, overall.tolist(), _sigmoid(calibrated).T, strict=True)
         return tuple(
             Verdict(
                 policy=policy.name,
@@ -169,7 +173,7 @@ class Engine:
                 role=request.role,
                 checkpoint=self._name,
                 windows=_worst_windows(scan, column),
-                views=tuple(name for name, _ in scan.readings),
+                views=scan.views,
             )
             for policy, threshold, score, column in asked
         )

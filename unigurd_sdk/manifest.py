@@ -49,7 +49,9 @@ class Manifest(BaseModel):
 
     Lengths count tokens and include the special ones. Scores are sigmoid(logit / temperature); a text is
     unsafe from the threshold on. `thresholds` maps a built-in policy's name to its own threshold. `aggregation`
-    and `window_slope` say how the windows of a long text become one score (see `unigurd_sdk.aggregate`). `weights`
+    and `window_slope` say how the windows of a text become one score (see `unigurd_sdk.aggregate`). Texts of more than
+    `close_above` tokens are also read in windows of `close_length` tokens, if that is at most half of `max_length` and
+    not 0. `weights`
     maps a variant ("onnx", "torch") to its file, or to its files by role ("policy", "text"). `state` names
     the tensors of an encoded policy in the order of the policy graph's outputs. A `plain` checkpoint reads no policy.
     """
@@ -76,7 +78,9 @@ class Manifest(BaseModel):
     threshold: Probability = 0.5
     thresholds: dict[str, Probability] = Field(default_factory=dict)
     aggregation: Method = "max"
-    window_slope: float = Field(default=0.0, ge=0.0)
+    window_slope: float = Field(default=0.5, ge=0.0)
+    close_length: int = Field(default=52, ge=0)
+    close_above: int = Field(default=128, ge=0)
 
     files: dict[str, FileEntry] = Field(default_factory=dict)
     weights: dict[str, str | dict[str, str]] = Field(default_factory=dict)
@@ -130,6 +134,11 @@ class Manifest(BaseModel):
     def dump(self) -> str:
         """Write the manifest as `guard.json` text: indented, in field order, with a final newline."""
         return self.model_dump_json(indent=2) + "\n"
+
+    @property
+    def reads_close(self) -> bool:
+        """True if close windows are much shorter than the others, so that they see something else."""
+        return 0 < self.close_length <= self.max_length // 2
 
     def weight_file(self, variant: str, role: str = "") -> str:
         """Name the file of a weights variant, such as ("onnx", "policy") or ("torch", "").

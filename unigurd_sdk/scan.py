@@ -1,8 +1,12 @@
-"""Scans: everything that is scored for one text, the windows of all its readings."""
+"""Scans: everything that is scored for one text, the windows of all its readings.
+
+One sentence in a window of 250 tokens is outvoted by the others (docs/hostile-inputs.md has the figures). So texts
+that are not short are read twice: in windows as long as the model takes, and in close ones, of a sentence or two, that
+overlap by half.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +17,7 @@ from unigurd_sdk.views import Reading, View, readings
 from unigurd_sdk.windows import Span
 
 if TYPE_CHECKING:
-    from unigurd_sdk.segments import Segmenter
+    from unigurd_sdk.segments import Segmenter, Segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +27,28 @@ class Scan:
     Attributes:
         ids: Token ids of each window, special ones included.
         spans: The (start, end) characters of the text that each window was read from.
-        readings: The names of the readings that have windows, and how many each; the first is the text itself.
+        parts: Runs of windows of one reading and one size, by the name of the reading, and how many they are; the
+            first is the text itself.
         tokens: Tokens of the text itself, all of which are in its windows.
     """
 
     ids: tuple[list[int], ...]
     spans: tuple[Span, ...]
-    readings: tuple[tuple[str, int], ...]
+    parts: tuple[tuple[str, int], ...]
     tokens: int
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The readings that have windows, the text itself first."""
+        return tuple(dict.fromkeys(name for name, _ in self.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close windows: `segmenter` cuts them, from texts of more than `above` tokens."""
+
+    segmenter: Segmenter
+    above: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +58,7 @@ class Scanner:
     segmenter: Segmenter
     views: tuple[View, ...]
     limits: Limits
+    close: Close | None = None
 
     def scan(self, text: str, role: Role, prompt: str | None = None) -> Scan:
         """Cut a text. Of a reading by views, only windows that a view changed are kept, and none twice.
@@ -50,30 +69,37 @@ class Scanner:
         """
         check_size(text, self.limits.bytes)
         check_size(prompt or "", self.limits.bytes)
-        raw, *others = readings(text, self.views, self.limits)
-        first = self.segmenter.cut(raw.text, role, prompt)
-        ids, spans, counts = [*first.ids], [*first.spans], [(raw.name, len(first.ids))]
-        self._check(len(ids))
-        seen = set(map(tuple, ids)) if others else set()
-        for reading in others:
-            before = len(ids)
-            for window, span in self._changed(reading, role, prompt):
-                if tuple(window) not in seen:
-                    seen.add(tuple(window))
-                    ids.append(window)
-                    spans.append(span)
-            self._check(len(ids))
-            counts.append((reading.name, len(ids) - before))
-        return Scan(tuple(ids), tuple(spans), tuple(each for each in counts if each[1]), first.tokens)
+        found = readings(text, self.views, self.limits)
+        cut, tokens = _Cut(self.limits.windows), 0
+        for reading in found:
+            segments = self.segmenter.cut(reading.text, role, prompt)
+            cut.add(reading, segments)
+            if self.close is not None and segments.tokens > self.close.above:
+                cut.add(reading, self.close.segmenter.cut(reading.text, role, prompt))
+            tokens = segments.tokens if reading is found[0] else tokens
+        return Scan(tuple(cut.ids), tuple(cut.spans), tuple(cut.parts), tokens)
 
-    def _changed(self, reading: Reading, role: Role, prompt: str | None) -> Iterator[tuple[list[int], Span]]:
-        """Give the windows of a reading that a view changed, with the characters of the text that they come from."""
-        cut = self.segmenter.cut(reading.text, role, prompt)
-        for window, span in zip(cut.ids, cut.spans, strict=True):
+
+class _Cut:
+    """Collects windows: all of the text itself, of other readings what a view changed, and none of these twice."""
+
+    def __init__(self, most: int) -> None:
+        self.ids: list[list[int]] = []
+        self.spans: list[Span] = []
+        self.parts: list[tuple[str, int]] = []
+        self._seen: set[tuple[int, ...]] = set()
+        self._most = most
+
+    def add(self, reading: Reading, segments: Segments) -> None:
+        """Take over the windows of a reading; more than `most` in all raise `LimitExceeded`."""
+        before = len(self.ids)
+        for ids, span in zip(segments.ids, segments.spans, strict=True):
             source, changed = reading.trace(*span)
-            if changed:
-                yield window, source
-
-    def _check(self, windows: int) -> None:
-        if windows > self.limits.windows:
-            raise LimitExceeded("windows", limit=self.limits.windows, actual=windows)
+            if not reading.steps or (changed and tuple(ids) not in self._seen):
+                self.ids.append(ids)
+                self.spans.append(source)
+                self._seen.add(tuple(ids))
+        if len(self.ids) > self._most:
+            raise LimitExceeded("windows", limit=self._most, actual=len(self.ids))
+        if len(self.ids) > before:
+            self.parts.append((reading.name, len(self.ids) - before))

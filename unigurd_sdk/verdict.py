@@ -21,9 +21,10 @@ class Window:
     """A slice of the checked text and the score it got.
 
     Attributes:
-        start: First character, counted from 0 in the text as it was passed in.
+        start: First character, counted from 0 in the text as it was passed in; what was decoded comes from all of
+            the characters that it was encoded with.
         end: One past the last character.
-        score: Probability of a violation in this slice, 0 to 1.
+        score: Probability of a violation in this slice, 0 to 1, lowered by how many slices there are.
     """
 
     start: int
@@ -69,7 +70,8 @@ class Verdict:
         role: ``user``, ``assistant`` or ``document``.
         checkpoint: The checkpoint that scored.
         windows: Slices of the text with their scores, worst first.
-        views: The readings of the text that were scored; ``raw`` is the text itself.
+        views: The readings of the text that were scored; ``raw`` is the text itself, and the others are named by the
+            views that were applied, such as ``invisible+base64``.
         decided_by: ``model``, or the plugin that decided.
         error: Why the check failed, if it did; then the outcome was chosen, not measured.
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from unigurd_sdk.aggregate import aggregate
+from unigurd_sdk.aggregate import aggregate, calibrate
 
 LOGITS = np.array([[-2.0, 1.0], [0.5, -1.0], [-1.0, -3.0], [0.0, 0.0]])
 
 
 @pytest.mark.parametrize("method", ["max", "noisy-or", "top-k"])
 def test_one_window_keeps_its_score_whatever_the_calibration(method):
-    assert aggregate(LOGITS[:1], [1], method, slope=3.0) == pytest.approx(LOGITS[0], abs=1e-9)
+    assert aggregate(calibrate(LOGITS[:1], [1], slope=3.0), [1], method) == pytest.approx(LOGITS[0], abs=1e-9)
 
 
 def test_the_worst_window_counts():
@@ -33,9 +33,10 @@ def test_the_worst_three_are_averaged():
     assert aggregate(LOGITS, [4], "top-k") == pytest.approx([-0.5 / 3, 0.0])
 
 
-def test_the_logit_falls_with_the_number_of_windows():
-    assert aggregate(LOGITS, [4], slope=0.5) == pytest.approx(np.array([0.5, 1.0]) - 0.5 * np.log(4))
+def test_logits_fall_with_the_number_of_windows_of_their_part():
+    expected = LOGITS - 0.5 * np.log([[1], [3], [3], [3]])
+    assert calibrate(LOGITS, [1, 3], slope=0.5) == pytest.approx(expected)
 
 
-def test_the_worst_reading_counts_and_only_windows_of_the_text_itself_are_counted():
-    assert aggregate(LOGITS, [1, 3], "top-k", slope=5.0) == pytest.approx([-0.5 / 3, 1.0])
+def test_the_worst_part_counts():
+    assert aggregate(LOGITS, [1, 3], "top-k") == pytest.approx(np.maximum(LOGITS[0], LOGITS[1:].mean(axis=0)))

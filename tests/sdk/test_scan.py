@@ -39,13 +39,13 @@ def test_an_ordinary_text_is_scanned_as_it_is(scanner, segmenter):
     text = "cake " * 50
     scan, cut = scanner.scan(text, "user"), segmenter.cut(text, "user")
     assert (scan.ids, scan.spans, scan.tokens) == (cut.ids, cut.spans, cut.tokens)
-    assert scan.readings == (("raw", len(cut.ids)),)
+    assert scan.parts == (("raw", len(cut.ids)),)
 
 
 def test_of_another_reading_only_windows_that_a_view_changed_are_scanned(scanner):
     text = f"{'cake ' * 200}{HIDDEN} {'cake ' * 200}"
     scan = scanner.scan(text, "user")
-    (_, raw), (name, extra) = scan.readings
+    (_, raw), (name, extra) = scan.parts
     assert name == "base64"
     assert extra <= 4 < raw
     start, end = text.index(HIDDEN), text.index(HIDDEN) + len(HIDDEN)
@@ -54,7 +54,7 @@ def test_of_another_reading_only_windows_that_a_view_changed_are_scanned(scanner
 
 def test_a_reading_with_the_same_tokens_is_not_scored_twice(scanner):
     scan = scanner.scan("c\u0301ake", "user")  # the tokenizer strips accents itself
-    assert scan.readings == (("raw", 1),)
+    assert scan.parts == (("raw", 1),)
 
 
 def test_readings_of_a_verdict_are_named_and_windows_lead_to_the_text(guard):
