@@ -117,6 +117,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "bench-policies": partial(benchmark, "policies"),
     "bench-precision": partial(benchmark, "precision"),
     "bench-precision-latency": partial(benchmark, "precision-latency"),
+    "bench-streaming": partial(benchmark, "streaming"),
     "cli": cli_reference,
     "hub-sets": hub_sets,
     "policies": policy_table,
