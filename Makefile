@@ -1,4 +1,4 @@
-# make demo | test | lint | types | format | docs | wheel | clean. Each works from a fresh clone.
+# make demo | test | test-slow | lint | types | format | docs | wheel | clean. Each works from a fresh clone.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -14,7 +14,7 @@ DEMO_READY := $(DEMO_VENV)/.ready
 PACKAGES := unigurd_sdk trainer/unigurd_trainer plugins/unigurd_plugins integrations/unigurd_integrations
 SHIPPED := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*')
 
-.PHONY: demo test lint types pytest format generate docs wheel clean
+.PHONY: demo test test-slow lint types pytest format generate docs wheel clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -41,6 +41,9 @@ types: $(READY)
 
 pytest: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(READY)  ## the long fuzzing runs that `make test` leaves out
+	$(BIN)/python -m pytest -m fuzz $(ARGS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
