@@ -21,6 +21,7 @@ from unigurd_trainer.measure import cli as measure_cli
 from unigurd_trainer.merge import cli as merge_cli
 from unigurd_trainer.report import cli as report_cli
 from unigurd_trainer.sdg import cli as sdg_cli
+from unigurd_trainer.search import cli as search_cli
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, evaluate and export guards.")
 console = Console(stderr=True)
@@ -82,6 +83,7 @@ export_cli.register(app)
 measure_cli.register(app)
 baselines_cli.register(app)
 sdg_cli.register(app)
+search_cli.register(app)
 app.add_typer(merge_cli.app, name="merge")
 app.add_typer(report_cli.app, name="data")
 app.add_typer(ablation_cli.app, name="ablate")

@@ -21,6 +21,8 @@ import pluggy
 if TYPE_CHECKING:
     from unigurd_trainer.merge.method import MergeMethod
     from unigurd_trainer.sdg.hooks import Generator
+    from unigurd_trainer.search.sampler import Sampler
+    from unigurd_trainer.search.trial import Trial
 
 __all__ = ["GROUP", "Hooks", "hookimpl", "hookspec"]
 
@@ -41,4 +43,14 @@ class Hooks:
     @hookspec
     def provide_merge_methods(self) -> Sequence[type[MergeMethod]]:
         """Return classes of merge methods (see `unigurd_trainer.merge.method`)."""
+        raise NotImplementedError
+
+    @hookspec
+    def provide_samplers(self) -> Sequence[type[Sampler]]:
+        """Return classes of samplers for the merge search (see `unigurd_trainer.search.sampler`)."""
+        raise NotImplementedError
+
+    @hookspec
+    def on_trial(self, trial: Trial) -> None:
+        """Learn of a trial of the merge search that was just measured; an error is logged and stops nothing."""
         raise NotImplementedError
