@@ -30,7 +30,7 @@ POLICY = "prompt-injection"
 ROLE: Role = "document"
 LENGTHS = (200, 1000, 5000, 20_000)
 PLACES = ("start", "end", "anywhere", "long border", "close border")
-WAYS = (("long windows", False, 0.0), ("and close ones", True, 0.0), ("calibrated", True, None))
+WAYS = (("long windows", False, False), ("and close ones", True, False), ("calibrated", True, True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class Hit:
     alone: float
     parts: tuple[tuple[Logits, int], ...]
 
-    def logit(self, close: bool, slope: float) -> float:
+    def logit(self, close: bool, slope: float, most: float) -> float:
         """Return the worst logit, calibrated by the number of windows."""
         parts = self.parts if close else self.parts[:1]
-        return max(float(logits.max()) - slope * float(np.log(count)) for logits, count in parts)
+        return max(float(logits.max()) - min(slope * float(np.log(count)), most) for logits, count in parts)
 
 
 def main() -> None:
@@ -100,22 +100,18 @@ def placed(inside: Inside, document: str, attack: str, place: str, rng: random.R
 def table(inside: Inside, hits: Sequence[Hit]) -> list[dict[str, Any]]:
     """Give the share found: of all, by length and by place."""
     threshold, rows = float(inside.thresholds[0]), []
+    slope, most = inside.manifest.window_slope, inside.manifest.window_most
     groups = [("any", list(hits))]
     groups += [(f"{length} tokens", [each for each in hits if each.length == length]) for length in LENGTHS]
     groups += [(f"at {place}", [each for each in hits if each.place == place]) for place in PLACES]
     for name, group in groups:
         found = {
-            way: 100 * float(np.mean([each.logit(close, slope_of(inside, slope)) >= threshold for each in group]))
-            for way, close, slope in WAYS
+            way: 100 * float(np.mean([each.logit(close, slope * calibrated, most) >= threshold for each in group]))
+            for way, close, calibrated in WAYS
         }
         alone = 100 * float(np.mean([each.alone >= threshold for each in group]))
         rows.append({"document": name, "attacks": len(group), "alone": alone, **found})
     return rows
-
-
-def slope_of(inside: Inside, slope: float | None) -> float:
-    """Return a slope; None is that of the checkpoint."""
-    return inside.manifest.window_slope if slope is None else slope
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@
 
 Texts of a kind are joined to one stream, which is cut into windows as a guard does and scored once. A document of n
 tokens is a slice of that stream; its long and its close windows are those inside the slice. Rates are over 400 slices
-of each kind and length, and over the kinds and policies; the stream begins anew at its end. The row "alone" has the
-texts as they are, each in one window.
+of each kind and length, over the kinds and policies; the stream begins anew at its end. The row "alone" has the
+texts as they are, each in one window. A number is the slope of the calibration, a second one its limit; all but the
+first column read close windows too.
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +25,22 @@ from timing import report
 from unigurd_sdk.aggregate import Method, aggregate, calibrate
 from unigurd_sdk.segments import Segmenter
 
-POLICIES = ("prompt-injection", "indirect-injection", "toxicity", "safety")
-LENGTHS = (250, 1000, 4000, 16_000)
+POLICIES = ("prompt-injection", "toxicity", "safety")
+LENGTHS = (250, 1000, 4000)
 SLICES = 400
-WAYS: tuple[tuple[str, Method, float, bool], ...] = (
-    ("max, long windows", "max", 0.0, False),
-    ("max", "max", 0.0, True),
-    ("max, slope 0.25", "max", 0.25, True),
-    ("max, slope 0.5", "max", 0.5, True),
-    ("max, slope 0.75", "max", 0.75, True),
-    ("max, slope 1", "max", 1.0, True),
-    ("noisy-or", "noisy-or", 0.0, True),
-    ("noisy-or, slope 1", "noisy-or", 1.0, True),
-    ("top-k", "top-k", 0.0, True),
-    ("top-k, slope 0.5", "top-k", 0.5, True),
+WAYS: tuple[tuple[str, Method, float, float, bool], ...] = (
+    ("long only", "max", 0.0, 0.0, False),
+    ("max", "max", 0.0, 0.0, True),
+    ("0.5", "max", 0.5, np.inf, True),
+    ("0.75", "max", 0.75, np.inf, True),
+    ("0.75, 3", "max", 0.75, 3.0, True),
+    ("1", "max", 1.0, np.inf, True),
+    ("noisy-or", "noisy-or", 0.0, 0.0, True),
+    ("noisy-or, 1", "noisy-or", 1.0, np.inf, True),
+    ("top-k", "top-k", 0.0, 0.0, True),
+    ("top-k, 0.5", "top-k", 0.5, np.inf, True),
 )
+"""Name, method, slope, limit of the fall, and whether close windows are read."""
 
 
 def main() -> None:
@@ -46,7 +49,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
     parser.add_argument("--texts", choices=("tuning", "reported"), default="reported")
-    parser.add_argument("--tokens", type=int, default=12_000, help="tokens of each stream")
+    parser.add_argument("--tokens", type=int, default=6000, help="tokens of each stream")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     args = parser.parse_args()
     inside = Inside(args.checkpoint, POLICIES)
@@ -55,13 +58,13 @@ def main() -> None:
     alone = np.concatenate([each for each, _, _ in streams.values()])
     table = [{"tokens": "alone", **{name: flagged(inside, alone) for name, *_ in WAYS}}]
     table += [row(inside, streams, tokens, args.tokens) for tokens in LENGTHS if tokens < 2 * args.tokens]
-    report(f"Benign {args.texts} texts flagged, % of slices and {len(POLICIES)} policies", table, args.json)
+    report(f"Benign {args.texts} texts flagged, %, {len(POLICIES)} policies", table, args.json)
 
 
 def stream(inside: Inside, texts: list[str], tokens: int) -> tuple[Logits, Logits, Logits]:
     """Score short texts alone, and the windows of all texts in a row: long ones and close ones."""
     encode = inside.long.tokenizer.encode
-    short = [text for text in texts if len(encode(text).ids) <= inside.manifest.close_above][:150]
+    short = [text for text in texts if len(encode(text).ids) <= inside.manifest.close_above][:80]
     alone = inside.score([ids for text in short for ids in inside.long.cut(text, "user").ids])
     joined = "\n\n".join(texts)[: tokens * 8]
     offsets = encode(joined).offsets
@@ -76,22 +79,20 @@ def scored(inside: Inside, segmenter: Segmenter, text: str) -> Logits:
 
 def row(inside: Inside, streams: dict[str, tuple[Logits, Logits, Logits]], tokens: int, whole: int) -> dict[str, Any]:
     """Return the rate of every way at one length."""
+    share = tokens / whole
     return {"tokens": str(tokens)} | {
-        name: 100 * float(np.mean([
-            flagged(inside, slices(long, close, tokens / whole, method, slope, read_close)) / 100
-            for _, long, close in streams.values()
-        ]))
-        for name, method, slope, read_close in WAYS
-    }  # fmt: skip
+        name: float(np.mean([flagged(inside, slices(each[1:], share, way)) for each in streams.values()]))
+        for name, *way in WAYS
+    }
 
 
-def slices(long: Logits, close: Logits, share: float, method: Method, slope: float, read_close: bool) -> Logits:
-    """Aggregate slices of a stream, each as long as a share of it: [S, K]."""
-    rng, found = np.random.default_rng(0), []
+def slices(stream: tuple[Logits, Logits], share: float, way: Sequence[Any]) -> Logits:
+    """Aggregate slices of a stream, each as long as a share of it, in one of the ways: [S, K]."""
+    (method, slope, most, close), rng, found = way, np.random.default_rng(0), []
     for start in rng.random(SLICES):
-        parts = [part(long, start, share)] + ([part(close, start, share)] if read_close else [])
+        parts = [part(windows, start, share) for windows in stream[: 1 + close]]
         counts = [len(each) for each in parts]
-        found.append(aggregate(calibrate(np.concatenate(parts), counts, slope), counts, method))
+        found.append(aggregate(calibrate(np.concatenate(parts), counts, slope, most), counts, method))
     return np.array(found)
 
 

@@ -70,8 +70,8 @@ def benign(inside: Inside, data: Path, count: int) -> list[dict[str, Any]]:
         before, after = scored(inside, scans)
         every.append((before, after, [len(scan.views) > 1 for scan in scans]))
         table.append(_benign(inside, kind, *every[-1]))
-    parts = (np.concatenate([each[at] for each in every]) for at in range(3))
-    return [*table, _benign(inside, "all", *parts)]
+    before, after = (np.concatenate(parts) for parts in ([each[0] for each in every], [each[1] for each in every]))
+    return [*table, _benign(inside, "all", before, after, [read for each in every for read in each[2]])]
 
 
 def _benign(inside: Inside, kind: str, before: Logits, after: Logits, read: Sequence[bool]) -> dict[str, Any]:
@@ -96,8 +96,9 @@ def scored(inside: Inside, scans: Sequence[Scan]) -> tuple[Logits, Logits]:
 def decided(inside: Inside, logits: Logits, scan: Scan, *, raw_only: bool) -> Logits:
     """Aggregate the windows of a scan as a guard does."""
     counts = [count for name, count in scan.parts if name == "raw" or not raw_only]
-    kept = calibrate(logits[: sum(counts)], counts, inside.manifest.window_slope)
-    return aggregate(kept, counts, inside.manifest.aggregation)
+    manifest = inside.manifest
+    kept = calibrate(logits[: sum(counts)], counts, manifest.window_slope, manifest.window_most)
+    return aggregate(kept, counts, manifest.aggregation)
 
 
 def share(inside: Inside, logits: Logits) -> float:

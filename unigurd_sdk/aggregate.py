@@ -1,7 +1,8 @@
 """Aggregation: one score out of the windows of a text, which must not grow just because the text is long.
 
 The worst of many windows is high by chance: with n windows, a benign text has n chances to look like a violation. So
-the logit of n windows is lowered by `slope` times log(n); one window keeps its score whatever the slope is.
+the logits of n windows are lowered by `slope` times log(n), and by `most` at most, since otherwise enough padding would
+hide anything. One window keeps its score whatever the parameters are.
 """
 
 from __future__ import annotations
@@ -21,18 +22,22 @@ _TOP = 3
 _TINY = 1e-12
 
 
-def calibrate(logits: NDArray[np.float64], counts: Sequence[int], slope: float) -> NDArray[np.float64]:
+def calibrate(
+    logits: NDArray[np.float64], counts: Sequence[int], slope: float, most: float = np.inf
+) -> NDArray[np.float64]:
     """Lower the logits of windows by how many there are.
 
     Args:
         logits: [W, K] of every window under K policies, divided by the temperature.
         counts: How many of the windows, in order, are of each part: a reading of the text in windows of one size.
         slope: By how much a logit falls with the natural logarithm of the number of windows of its part.
+        most: By how much it falls at most.
 
     Returns:
         [W, K] logits.
     """
-    return np.asarray(logits - slope * np.log(np.repeat(counts, counts))[:, None])
+    fall = np.minimum(slope * np.log(np.repeat(counts, counts)), most)
+    return np.asarray(logits - fall[:, None])
 
 
 def aggregate(logits: NDArray[np.float64], counts: Sequence[int], method: Method = "max") -> NDArray[np.float64]:

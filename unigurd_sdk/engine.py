@@ -159,7 +159,7 @@ class Engine:
         latency = (time.perf_counter() - request.started) * 1000
         manifest = self.checkpoint.manifest
         counts = [count for _, count in scan.parts]
-        calibrated = calibrate(logits, counts, manifest.window_slope)
+        calibrated = calibrate(logits, counts, manifest.window_slope, manifest.window_most)
         overall = _sigmoid(aggregate(calibrated, counts, manifest.aggregation))
         asked = zip(request.policies, request.thresholds, overall.tolist(), _sigmoid(calibrated).T, strict=True)
         return tuple(

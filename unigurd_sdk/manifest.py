@@ -48,10 +48,10 @@ class Manifest(BaseModel):
     """Everything that `guard.json` says.
 
     Lengths count tokens and include the special ones. Scores are sigmoid(logit / temperature); a text is
-    unsafe from the threshold on. `thresholds` maps a built-in policy's name to its own threshold. `aggregation`
-    and `window_slope` say how the windows of a text become one score (see `unigurd_sdk.aggregate`). Texts of more than
-    `close_above` tokens are also read in windows of `close_length` tokens, if that is at most half of `max_length` and
-    not 0. `weights`
+    unsafe from the threshold on. `thresholds` maps a built-in policy's name to its own threshold. `aggregation`,
+    `window_slope` and `window_most` say how the windows of a text become one score (see `unigurd_sdk.aggregate`).
+    Texts of more than `close_above` tokens are also read in windows of `close_length` tokens, unless that is 0 or more
+    than half of `max_length`. `weights`
     maps a variant ("onnx", "torch") to its file, or to its files by role ("policy", "text"). `state` names
     the tensors of an encoded policy in the order of the policy graph's outputs. A `plain` checkpoint reads no policy.
     """
@@ -78,7 +78,8 @@ class Manifest(BaseModel):
     threshold: Probability = 0.5
     thresholds: dict[str, Probability] = Field(default_factory=dict)
     aggregation: Method = "max"
-    window_slope: float = Field(default=0.5, ge=0.0)
+    window_slope: float = Field(default=0.75, ge=0.0)
+    window_most: float = Field(default=3.0, ge=0.0)
     close_length: int = Field(default=52, ge=0)
     close_above: int = Field(default=128, ge=0)
 

@@ -38,5 +38,9 @@ def test_logits_fall_with_the_number_of_windows_of_their_part():
     assert calibrate(LOGITS, [1, 3], slope=0.5) == pytest.approx(expected)
 
 
+def test_logits_fall_by_so_much_at_most():
+    assert calibrate(LOGITS, [4], slope=5.0, most=0.25) == pytest.approx(LOGITS - 0.25)
+
+
 def test_the_worst_part_counts():
     assert aggregate(LOGITS, [1, 3], "top-k") == pytest.approx(np.maximum(LOGITS[0], LOGITS[1:].mean(axis=0)))
