@@ -23,4 +23,10 @@ unigurd-train ablate tasks --data "$data" --out docs/results/ablation-tasks.json
   --policy finance --policy tax --policy safety --policy prompt-injection --policy legal --policy medical \
   --start TaskGuard=base --start MultiTaskGuard=runs/ablation/mtg --mode head --mode full \
   --size 0 --size 50 --size 100 --size 300 --size 1000 --size 5000
+
+# 3. Fine-tuning from float32 weights and from their int8 export (docs/decisions/0007).
+[ -d runs/ablation/mtg-int8 ] || unigurd-train export runs/ablation/mtg --out runs/ablation/mtg-int8 --data "$data"
+unigurd-train ablate tasks --data "$data" --out docs/results/ablation-starts.jsonl --seeds 2 --threads "$threads" \
+  --policy finance --policy tax --policy prompt-injection --mode full --size 0 --size 100 \
+  --start float32=runs/ablation/mtg --start int8=runs/ablation/mtg-int8
 unigurd-train ablate curves docs/results/ablation-tasks.jsonl --out docs/results/ablation-tasks
