@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+import math
 
 import pytest
 
+from unigurd_sdk.checkpoint import Checkpoint
 from unigurd_sdk.errors import LimitExceeded
 from unigurd_sdk.guard import Guard
 from unigurd_sdk.limits import Limits
 from unigurd_sdk.policy import Policy
-from unigurd_sdk.scan import Scanner
+from unigurd_sdk.scan import Close, Scanner
 from unigurd_sdk.segments import Segmenter
 from unigurd_sdk.tokenizer import GuardTokenizer
 from unigurd_sdk.views import BUILTIN_VIEWS, View
@@ -117,3 +119,75 @@ def test_the_windows_of_all_readings_count(segmenter):
 def test_a_limit_that_no_text_could_keep_is_refused(limits):
     with pytest.raises(ValueError, match="at least 1"):
         Limits(**limits)
+
+
+# Close windows, and the number of windows
+
+
+@pytest.fixture(scope="module")
+def close_scanner(segmenter):
+    close = Close(Segmenter(segmenter.tokenizer, max_length=16, overlap=8), above=40)
+    return Scanner(segmenter, BUILTIN_VIEWS, Limits(), close)
+
+
+@pytest.mark.parametrize(("words", "sizes"), [(40, 1), (41, 2)])
+def test_a_text_that_is_not_short_is_read_in_close_windows_too(close_scanner, words, sizes):
+    scan = close_scanner.scan("cake " * words, "user")
+    assert [name for name, _ in scan.parts] == ["raw"] * sizes
+    assert (scan.views, scan.tokens) == (("raw",), words)
+
+
+def test_close_windows_cover_the_text_as_well(close_scanner):
+    text = " ".join(f"cake{number % 10}" for number in range(60))
+    scan = close_scanner.scan(text, "user")
+    (_, long), (_, close) = scan.parts
+    assert len(scan.spans) == long + close
+    for spans in (scan.spans[:long], scan.spans[long:]):
+        assert (spans[0][0], spans[-1][1]) == (0, len(text))
+        assert all(after[0] <= before[1] for before, after in zip(spans, spans[1:], strict=False))
+
+
+def test_other_readings_are_read_in_close_windows_too(close_scanner):
+    scan = close_scanner.scan(f"{'cake ' * 60}{HIDDEN}", "user")
+    assert [name for name, _ in scan.parts] == ["raw", "raw", "base64", "base64"]
+
+
+def with_manifest(folder, **fields):
+    checkpoint = Checkpoint.open(folder)
+    manifest = checkpoint.manifest.model_copy(update=fields)
+    return Guard(Checkpoint(checkpoint.folder, manifest, checkpoint.id), threads=1)
+
+
+def scores(folder, text, **fields):
+    with with_manifest(folder, **fields) as guard:
+        verdict = guard.check(text, BOMB)
+    assert verdict.score == pytest.approx(verdict.windows[0].score)
+    return verdict.score
+
+
+def test_the_score_of_a_long_text_falls_with_its_windows_and_not_below_the_limit(keyword_checkpoint):
+    text = "bomb " + "cake " * 300
+    plain = scores(keyword_checkpoint, text, window_slope=0.0)
+    some = scores(keyword_checkpoint, text, window_slope=0.1)
+    most = scores(keyword_checkpoint, text, window_slope=9.0, window_most=1.0)
+    assert plain > some > most
+    assert math.log(plain / (1 - plain)) - math.log(most / (1 - most)) == pytest.approx(1.0)
+
+
+def test_a_text_of_one_window_keeps_its_score(keyword_checkpoint):
+    assert scores(keyword_checkpoint, "bomb", window_slope=9.0) == scores(keyword_checkpoint, "bomb", window_slope=0.0)
+
+
+def test_windows_become_a_score_as_the_manifest_says(keyword_checkpoint):
+    text = "cake " * 100 + "bomb"
+    with with_manifest(keyword_checkpoint, aggregation="top-k") as guard:
+        verdict = guard.check(text, BOMB)
+    assert verdict.score < verdict.windows[0].score
+
+
+@pytest.mark.parametrize(
+    ("close", "longest", "reads"), [(52, 256, True), (16, 32, True), (17, 32, False), (0, 256, False)]
+)
+def test_close_windows_are_much_shorter_than_the_others(keyword_checkpoint, close, longest, reads):
+    manifest = Checkpoint.open(keyword_checkpoint).manifest
+    assert manifest.model_copy(update={"close_length": close, "max_length": longest}).reads_close == reads
