@@ -27,9 +27,8 @@ from unigurd_sdk.template import Role
 POLICY = "prompt-injection"
 BENIGN = ("prompt-injection", "toxicity", "safety", "tax")
 MEASURED = (
-    "tags", "selectors", "bits", "bidi", "zero width", "full width", "mathematical", "cyrillic", "accents", "base64",
-    "base64 twice", "hexadecimal", "url, all", "leetspeak", "letters apart", "letters apart, hyphens", "reversed",
-    "reversed words", "upside down", "rot13",
+    "tags", "selectors", "bidi", "zero width", "full width", "cyrillic", "accents", "base64", "base64 twice",
+    "hexadecimal", "url, all", "leetspeak", "letters apart", "reversed", "reversed words", "upside down", "rot13",
 )  # fmt: skip
 LONGEST = 90
 ROLE: Role = "user"
