@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
@@ -16,7 +16,8 @@ class FakeHub:
     """What the Hub's client talks to: revisions, file listings and files of one repository.
 
     `kind` is "models" or "datasets"; `refusal` (status, error code) answers every request, `file_refusal` those for
-    files, as a gated repository does.
+    files, as a gated repository does. The body of the file `stalled` stops halfway until the event `go_on`; `stalls` is
+    set when it does.
     """
 
     def __init__(self, files, repo, kind="models"):
@@ -26,6 +27,8 @@ class FakeHub:
         self.branches = {"main": FIRST}
         self.requests: list[str] = []
         self.refusal: tuple[int, str] | None = None
+        self.stalled = ""
+        self.stalls, self.go_on = threading.Event(), threading.Event()
 
     def respond(self, method, path):
         """Return (status, headers, body)."""
@@ -100,7 +103,17 @@ def serving(fake):
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command == "GET":
-                self.wfile.write(body)
+                self.send_body(body)
+
+        def send_body(self, body):
+            half = len(body) // 2 if fake.stalled and self.path.endswith(fake.stalled) else 0
+            self.wfile.write(body[:half])
+            if half:
+                self.wfile.flush()
+                fake.stalls.set()
+                fake.go_on.wait(60)
+            with suppress(ConnectionError):  # who asked may have been killed meanwhile
+                self.wfile.write(body[half:])
 
         do_HEAD = do_GET
 

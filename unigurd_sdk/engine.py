@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from unigurd_sdk.aggregate import aggregate, calibrate
 from unigurd_sdk.errors import GuardClosed, InferenceError, UnigurdError
+from unigurd_sdk.forks import leave, renew_after_fork
 from unigurd_sdk.limits import Limits
 from unigurd_sdk.runtime import Device, RuntimeName, create
 from unigurd_sdk.scan import Close, Scan, Scanner
@@ -65,6 +66,7 @@ class Engine:
         self._loaded: tuple[Runtime, Scanner] | None = None
         self._lock = threading.Lock()
         self._closed = False
+        renew_after_fork(self)
 
     def answer(
         self, texts: Sequence[str], prompts: Sequence[str | None], request: Request
@@ -93,6 +95,12 @@ class Engine:
     def tokenizer(self) -> GuardTokenizer:
         """The checkpoint's tokenizer; loads the model if that was not done yet."""
         return self._load()[1].segmenter.tokenizer
+
+    def renew(self) -> None:
+        """Begin anew in a forked process: the model is loaded again at the next check."""
+        leave(self._loaded)
+        self._loaded, self._lock = None, threading.Lock()
+        self._states = StateCache(self.options.cache_size)
 
     def close(self) -> None:
         """Release the model and refuse further checks; checks that are running finish."""

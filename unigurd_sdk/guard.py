@@ -16,7 +16,7 @@ from unigurd_sdk.checkpoint import Checkpoint
 from unigurd_sdk.conversation.method import Conversations
 from unigurd_sdk.engine import Engine, OnError, Options
 from unigurd_sdk.errors import ConfigError
-from unigurd_sdk.hub import locate
+from unigurd_sdk.hub import open_checkpoint
 from unigurd_sdk.limits import MAX_BYTES, MAX_READINGS, MAX_WINDOWS, Limits
 from unigurd_sdk.policy import Policy
 from unigurd_sdk.protect.method import Protections
@@ -116,7 +116,7 @@ class Guard(Streams, Conversations, Protections):
             MissingExtra: The device or runtime needs torch, which is not installed.
         """
         return cls(
-            Checkpoint.open(locate(name, revision, offline=offline)),
+            open_checkpoint(name, revision, offline=offline),
             device=device,
             runtime=runtime,
             policies=policies,

@@ -7,6 +7,7 @@ against `guard.json` by `Checkpoint.open` before anything reads them.
 from __future__ import annotations
 
 import difflib
+import errno
 import logging
 import os
 import re
@@ -31,6 +32,11 @@ _REPO = re.compile(r"[\w][\w.-]*/[\w][\w.-]*", re.ASCII)
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _DEFAULT_ENDPOINT = "https://huggingface.co"
 _TIMEOUT = 10.0  # seconds
+_DISK_ERRORS = frozenset(
+    getattr(errno, name)
+    for name in ("EACCES", "EDQUOT", "EFBIG", "EIO", "EISDIR", "ENOENT", "ENOSPC", "ENOTDIR", "EPERM", "EROFS")
+    if hasattr(errno, name)
+)
 
 
 def locate(
@@ -58,15 +64,58 @@ def locate(
         ConfigError: A revision was given for something that has none.
     """
     text = str(name)
-    bundled = _bundled().get(text)
-    folder = bundled or _folder(text)
+    folder = _here(text)
     if revision is None and folder is not None:
         return folder
-    if _REPO.fullmatch(text) and not isinstance(name, Path):
+    if _is_repository(name):
         return _from_hub(text, revision, _is_offline() if offline is None else offline, cache_dir)
     if folder is not None:
         raise ConfigError(f"{text!r} is a folder or bundled, it has no revision {revision!r}. Leave revision out.")
     raise ModelNotFound(text, looked_in=[BUNDLED, Path(text).expanduser().absolute()], hint=_hint(text))
+
+
+def open_checkpoint(
+    name: str | Path,
+    revision: str | None = None,
+    *,
+    offline: bool | None = None,
+    cache_dir: str | Path | None = None,
+) -> Checkpoint:
+    """Find a checkpoint as `locate` does, and verify it; a damaged copy in the Hub's cache is downloaded again, once.
+
+    Raises:
+        ModelError: As `locate` and `Checkpoint.open`.
+        ConfigError: As `locate`.
+    """
+    folder = locate(name, revision, offline=offline, cache_dir=cache_dir)
+    try:
+        return Checkpoint.open(folder)
+    except ModelCorrupt as damage:
+        from_hub = _is_repository(name) and (revision is not None or _here(str(name)) is None)
+        if not from_hub or (_is_offline() if offline is None else offline):
+            raise
+        log.warning("%s: %s in the cache is damaged; the checkpoint is downloaded again", name, damage.file)
+        _discard(folder)
+        return Checkpoint.open(_download(str(name), folder.name, _endpoint(), cache_dir, again=True))
+
+
+def _discard(folder: Path) -> None:
+    """Unlink the files of a cached copy, so that what is downloaded takes their place on every file system."""
+    for path in folder.iterdir():
+        if path.is_file():
+            path.unlink()
+
+
+def _here(text: str) -> Path | None:
+    return _bundled().get(text) or _folder(text)
+
+
+def _is_repository(name: str | Path) -> bool:
+    return not isinstance(name, Path) and _REPO.fullmatch(name) is not None
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or _DEFAULT_ENDPOINT
 
 
 def _bundled() -> Mapping[str, Path]:
@@ -93,13 +142,12 @@ def _hint(text: str) -> str:
 def _from_hub(repo: str, revision: str | None, offline: bool, cache_dir: str | Path | None) -> Path:
     """Download a repository's checkpoint files, or find them in the cache."""
     pinned = revision is not None and _COMMIT.fullmatch(revision) is not None
-    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or _DEFAULT_ENDPOINT
     cached = _cached(repo, revision, cache_dir) if offline or pinned else None
     if cached is not None:
         return cached
     if offline:
         raise _offline_miss(repo, revision, cache_dir)
-    folder = _download(repo, revision, endpoint, cache_dir)
+    folder = _download(repo, revision, _endpoint(), cache_dir)
     if not pinned:
         commit, branch = folder.name, revision or "the default branch"
         log.warning("%s: %s is commit %s now; pass revision=%r to pin it", repo, branch, commit, commit)
@@ -122,8 +170,10 @@ def _cached(repo: str, revision: str | None, cache_dir: str | Path | None) -> Pa
         return None
 
 
-def _download(repo: str, revision: str | None, endpoint: str, cache_dir: str | Path | None) -> Path:
-    """Download what is missing; if the Hub does not answer, use a complete copy in the cache."""
+def _download(
+    repo: str, revision: str | None, endpoint: str, cache_dir: str | Path | None, *, again: bool = False
+) -> Path:
+    """Download what is missing, or all `again`; if the Hub does not answer, use a complete copy in the cache."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -133,12 +183,19 @@ def _download(repo: str, revision: str | None, endpoint: str, cache_dir: str | P
         # snapshot_download asks without a time limit and many times; this asks first, once, with a limit.
         HfApi(endpoint=endpoint).model_info(repo, revision=revision, timeout=_TIMEOUT)
         folder = snapshot_download(
-            repo, revision=revision, cache_dir=cache_dir, allow_patterns=list(ALLOWED), endpoint=endpoint
+            repo,
+            revision=revision,
+            cache_dir=cache_dir,
+            allow_patterns=list(ALLOWED),
+            endpoint=endpoint,
+            force_download=again,
         )
         return Path(folder)
     except HfHubHTTPError as error:
         raise _refused(repo, revision, error, endpoint) from error
     except (OSError, transport_error) as error:
+        if getattr(error, "errno", None) in _DISK_ERRORS:
+            raise _not_written(repo, error, cache_dir) from error
         cached = _cached(repo, revision, cache_dir)
         if cached is None:
             raise _unreachable(repo, revision, endpoint, cache_dir) from error
@@ -162,6 +219,16 @@ def _unreachable(repo: str, revision: str | None, endpoint: str, cache_dir: str 
         "the proxy and HF_ENDPOINT, or give the path of a folder."
     )
     return ModelNotFound(repo, looked_in=[endpoint, cache_dir or "the Hub cache"], hint=hint)
+
+
+def _not_written(repo: str, error: Exception, cache_dir: str | Path | None) -> ModelError:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    reason = getattr(error, "strerror", None) or type(error).__name__
+    return ModelError(
+        f"{repo!r} cannot be written to the cache {cache_dir or HF_HUB_CACHE} ({reason}). Free space there or make it "
+        "writable, or set HF_HOME to another folder; the bundled 'uniguard' needs neither."
+    )
 
 
 def _refused(repo: str, revision: str | None, error: Exception, where: str) -> ModelError:
