@@ -2,7 +2,7 @@
 
 import pytest
 
-from unigurd_trainer.ablation.curves import contrasts, curves, plot, report
+from unigurd_trainer.ablation.curves import contrasts, curves, plot, policy_groups, report
 
 
 def row(policy, size, seed, auc, start="base"):
@@ -38,8 +38,12 @@ def test_series_are_compared_policy_by_policy():
 
 def test_the_report_has_all_measures_and_policies():
     text = report(ROWS)
-    for part in ("FPR at .5, mean over policies", "AUC, safety:", "| base, full |"):
+    for part in ("FPR at .5, mean over safety, tax:", "FPR at .5, mean over safety:", "AUC, tax:", "| base, full |"):
         assert part in text
+
+
+def test_policies_with_larger_samples_are_a_group_of_their_own():
+    assert policy_groups(ROWS) == [["safety", "tax"], ["safety"]]
 
 
 def test_the_plot_is_written_in_both_forms(tmp_path):

@@ -18,7 +18,7 @@ from unigurd_trainer.figures import new_figure, save
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Curves", "contrasts", "curves", "plot", "report", "table"]
+__all__ = ["Curves", "contrasts", "curves", "plot", "policy_groups", "report", "table"]
 
 Curves = dict[str, dict[int, Mean]]
 """By series (start and mode) and size."""
@@ -50,6 +50,15 @@ def curves(rows: Iterable[Mapping[str, Any]], measure: str, policies: Sequence[s
     return dict(found)
 
 
+def policy_groups(rows: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    """Group policies by the sizes that they have texts for: all, then those with larger samples, and so on."""
+    by_size: defaultdict[int, set[str]] = defaultdict(set)
+    for row in rows:
+        by_size[row["cell"]["size"]].add(row["cell"]["policy"])
+    groups = {frozenset(policies) for policies in by_size.values()}
+    return sorted((sorted(group) for group in groups), key=lambda group: (-len(group), group))
+
+
 def table(found: Curves) -> str:
     """Lay out series by size as Markdown."""
     sizes = sorted({size for series in found.values() for size in series})
@@ -58,14 +67,21 @@ def table(found: Curves) -> str:
 
 
 def plot(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
-    """Draw AUC and F1 against the number of training texts, with bands; writes OUT.png and OUT.svg."""
-    figure = new_figure("TaskGuard and MultiTaskGuard by number of training texts", 12, 4.8)
-    for axes, measure in zip(figure.subplots(1, 2), ("auc", "f1"), strict=True):
-        for name, series in sorted(curves(rows, measure).items()):
-            _draw(axes, name, series)
-        axes.set(xscale="log", xlabel="training texts (leftmost: none)", ylabel=MEASURES[measure])
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
+    """Draw AUC and F1 against the number of training texts, with bands; writes OUT.png and OUT.svg.
+
+    Each group of policies has a row of its own.
+    """
+    groups = policy_groups(rows)
+    figure = new_figure("TaskGuard and MultiTaskGuard by number of training texts", 12, 4.6 * len(groups))
+    panels = figure.subplots(len(groups), 2, squeeze=False)
+    for group, pair in zip(groups, panels, strict=True):
+        for axes, measure in zip(pair, ("auc", "f1"), strict=True):
+            for name, series in sorted(curves(rows, measure, group).items()):
+                _draw(axes, name, series)
+            axes.set(xscale="log", xlabel="training texts (leftmost: none)", ylabel=MEASURES[measure])
+            axes.set_title(", ".join(group), fontsize="small")
+            axes.grid(alpha=0.3)
+            axes.legend(fontsize="small")
     save(figure, out)
 
 
@@ -105,8 +121,12 @@ def _paired(
 
 
 def report(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Write the tables: each measure over all policies, and the AUC of each policy."""
-    parts = [f"{label}, mean over policies:\n\n{table(curves(rows, measure))}" for measure, label in MEASURES.items()]
+    """Write the tables: each measure over each group of policies, differences, and the AUC of each policy."""
+    parts = [
+        f"{label}, mean over {', '.join(group)}:\n\n{table(curves(rows, measure, group))}"
+        for group in policy_groups(rows)
+        for measure, label in MEASURES.items()
+    ]
     for measure in ("auc", "f1"):
         parts.append(
             f"{MEASURES[measure]}, differences, with intervals over policies:\n\n{table(contrasts(rows, measure))}"

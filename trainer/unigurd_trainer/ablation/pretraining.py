@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,12 +12,17 @@ from typing import Any
 
 from unigurd_trainer import markdown
 from unigurd_trainer.ablation.intervals import mean_of
+from unigurd_trainer.figures import new_figure, save
 from unigurd_trainer.runs import Run
 
-__all__ = ["SETS", "read_runs", "table"]
+__all__ = ["SETS", "plot", "read_runs", "table", "write"]
 
 SETS = ("gip-unseen-policy", "gip-unseen-intent", "gip-unseen-domain", "sdg-dev", "sdg-unseen")
 
+ALL = "all"
+"""In the name of a run: no bound on the number of policies."""
+
+_POLICIES = re.compile(rf"^policies-(?P<count>\d+|{ALL})$")
 _SEED = re.compile(r"^(?P<name>.+)-seed(?P<seed>\d+)$")
 
 
@@ -63,9 +69,35 @@ def _speed(rows: Sequence[Mapping[str, Any]]) -> float:
 
 
 def write(folder: Path, out: Path) -> list[dict[str, Any]]:
-    """Read the runs of a folder and write OUT.json and OUT.md."""
+    """Read the runs of a folder and write OUT.json, OUT.md and, of runs policies-N, the plot (see `plot`)."""
     rows = read_runs(folder)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     out.with_suffix(".md").write_text(table(rows), encoding="utf-8")
+    if len(_by_policies(rows)) > 1:
+        plot(rows, out)
     return rows
+
+
+def plot(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
+    """Draw the AUC of each set against the number of composed policies; writes OUT.png and OUT.svg."""
+    grouped = _by_policies(rows)
+    figure = new_figure("Pretraining by number of composed policies, equal examples", 7, 4.8)
+    axes, names = figure.subplots(), list(grouped)
+    for column in (*SETS, "mean"):
+        means = [mean_of([row["auc"][column] for row in grouped[name]]) for name in names]
+        halves = [0.0 if math.isnan(mean.half) else mean.half for mean in means]
+        axes.errorbar(names, [mean.value for mean in means], yerr=halves, marker="o", capsize=3, label=column)
+    axes.set(xlabel="composed policies", ylabel="AUC")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    save(figure, out)
+
+
+def _by_policies(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Runs by the number in their name, growing; those without a bound come last."""
+    found: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if named := _POLICIES.match(row["name"]):
+            found[named["count"]].append(row)
+    return dict(sorted(found.items(), key=lambda item: math.inf if item[0] == ALL else int(item[0])))
