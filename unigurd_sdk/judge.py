@@ -107,11 +107,18 @@ class Judge:
         return [self.engine.failed(error, request, decision)] * texts
 
     def _answers(self, verdicts: Sequence[Verdicts]) -> list[Answer]:
-        """Turn verdicts into answers; a failure that the guard let pass is raised if this judge is stricter."""
-        failed = next((each for several in verdicts for each in several if each.error is not None), None)
-        if failed is not None and self.on_error == "raise":
-            raise InferenceError(f"{failed.error} (decided by {failed.decided_by})", policy=failed.policy)
-        return [Report(each) if self.several else each[0] for each in verdicts]
+        """Turn verdicts into answers; what failed inside the guard is what this judge says, and not the guard."""
+        decided = [tuple(map(self._decided, each)) for each in verdicts]
+        return [Report(each) if self.several else each[0] for each in decided]
+
+    def _decided(self, verdict: Verdict) -> Verdict:
+        if verdict.error is None or self.on_error is None:
+            return verdict
+        if self.on_error == "raise":
+            raise InferenceError(verdict.error, policy=verdict.policy)
+        allow = self.on_error == "allow"
+        decider = f"on_error={self.on_error}"
+        return replace(verdict, unsafe=not allow, score=0.0 if allow else 1.0, decided_by=decider)
 
 
 class Judging:
