@@ -69,15 +69,19 @@ class Scanner:
         """
         check_size(text, self.limits.bytes)
         check_size(prompt or "", self.limits.bytes)
-        found = readings(text, self.views, self.limits)
-        cut, tokens = _Cut(self.limits.windows), 0
-        for reading in found:
-            segments = self.segmenter.cut(reading.text, role, prompt)
-            cut.add(reading, segments)
-            if self.close is not None and segments.tokens > self.close.above:
-                cut.add(reading, self.close.segmenter.cut(reading.text, role, prompt))
-            tokens = segments.tokens if reading is found[0] else tokens
+        cut = _Cut(self.limits.windows)
+        tokens = self._take(cut, Reading(text), role, prompt)  # before the views: a text over the limit costs less
+        for reading in readings(text, self.views, self.limits)[1:]:
+            self._take(cut, reading, role, prompt)
         return Scan(tuple(cut.ids), tuple(cut.spans), tuple(cut.parts), tokens)
+
+    def _take(self, cut: _Cut, reading: Reading, role: Role, prompt: str | None) -> int:
+        """Cut a reading into windows of both sizes; return its tokens."""
+        segments = self.segmenter.cut(reading.text, role, prompt)
+        cut.add(reading, segments)
+        if self.close is not None and segments.tokens > self.close.above:
+            cut.add(reading, self.close.segmenter.cut(reading.text, role, prompt))
+        return segments.tokens
 
 
 class _Cut:
