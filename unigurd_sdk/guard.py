@@ -6,16 +6,17 @@ caller asked for exactly that with `on_error="allow"`, and then the verdict says
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args, overload
 
+from unigurd_sdk.asynchronous import Asynchronous
 from unigurd_sdk.checkpoint import Checkpoint
 from unigurd_sdk.conversation.method import Conversations
 from unigurd_sdk.engine import Engine, OnError, Options
 from unigurd_sdk.errors import ConfigError
+from unigurd_sdk.gathering import Gatherer
 from unigurd_sdk.hub import open_checkpoint
 from unigurd_sdk.limits import MAX_BYTES, MAX_READINGS, MAX_WINDOWS, Limits
 from unigurd_sdk.policy import Policy
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Guard(Streams, Conversations, Protections):
+class Guard(Asynchronous, Streams, Conversations, Protections):
     """Checks texts against policies. Safe for threads; the model is loaded at the first check, once.
 
     Attributes:
@@ -66,6 +67,7 @@ class Guard(Streams, Conversations, Protections):
         limits = Limits(max_bytes, max_windows, max_readings)
         options = Options(runtime, device, threads, on_error, limits, choose_views(views), cache_size)
         self._engine = Engine(checkpoint, options)
+        self._gatherer = Gatherer(self._engine.answer)
         self._registry = PolicyRegistry()
         defaults = tuple(self.add_policy(policy) for policy in several(policies or ()))
         self._resolver = Resolver(self._registry, checkpoint.manifest, defaults)
@@ -243,46 +245,9 @@ class Guard(Streams, Conversations, Protections):
         answers = self._engine.answer(listed, paired, request)
         return [a[0] for a in answers] if policies is None else [Report(a) for a in answers]
 
-    @overload
-    async def acheck(
-        self,
-        text: str,
-        policy: PolicyLike | None = None,
-        *,
-        policies: None = None,
-        role: Role = "user",
-        prompt: str | None = None,
-        threshold: float | None = None,
-    ) -> Verdict: ...
-
-    @overload
-    async def acheck(
-        self,
-        text: str,
-        policy: None = None,
-        *,
-        policies: Iterable[PolicyLike],
-        role: Role = "user",
-        prompt: str | None = None,
-        threshold: float | None = None,
-    ) -> Report: ...
-
-    async def acheck(
-        self,
-        text: str,
-        policy: PolicyLike | None = None,
-        *,
-        policies: Iterable[PolicyLike] | None = None,
-        role: Role = "user",
-        prompt: str | None = None,
-        threshold: float | None = None,
-    ) -> Verdict | Report:
-        """Check one text in a worker thread, as `check` does, without blocking the event loop."""
-        options = {"policies": policies, "role": role, "prompt": prompt, "threshold": threshold}
-        return await asyncio.to_thread(self.check, text, policy, **options)  # type: ignore[arg-type]
-
     def close(self) -> None:
         """Release the model; using the guard afterwards raises `GuardClosed`."""
+        self._gatherer.close()
         self._engine.close()
 
     def __enter__(self) -> Self:

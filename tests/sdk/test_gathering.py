@@ -8,6 +8,7 @@ from concurrent.futures import Future
 
 import pytest
 
+from unigurd_sdk import gathering
 from unigurd_sdk.gathering import MOST_TOGETHER, Call, Gatherer
 from unigurd_sdk.policy import Policy
 from unigurd_sdk.request import Request
@@ -41,7 +42,7 @@ def call(text: str, policy: Policy = TAX, prompt: str | None = None) -> Call:
 
 
 @pytest.fixture
-def gathering():
+def busy():
     """A gatherer that is busy with a first call, and what answers for it."""
     opened: list[Gatherer] = []
 
@@ -58,8 +59,8 @@ def gathering():
         each.close()
 
 
-def test_what_queues_up_while_the_model_is_busy_is_answered_together(gathering):
-    gatherer, answering, first = gathering()
+def test_what_queues_up_while_the_model_is_busy_is_answered_together(busy):
+    gatherer, answering, first = busy()
     futures = [gatherer.submit(call(f"text {n}", prompt=str(n))) for n in range(20)]
     answering.go.set()
     assert first.result(10) == ("tax: first, None",)
@@ -67,8 +68,8 @@ def test_what_queues_up_while_the_model_is_busy_is_answered_together(gathering):
     assert [len(batch) for batch in answering.batches] == [1, 20]
 
 
-def test_only_calls_that_ask_the_same_are_answered_together(gathering):
-    gatherer, answering, _ = gathering()
+def test_only_calls_that_ask_the_same_are_answered_together(busy):
+    gatherer, answering, _ = busy()
     futures = [gatherer.submit(call(str(n), (TAX, FOOD)[n % 2])) for n in range(6)]
     futures.append(gatherer.submit(Call("other threshold", None, lambda: ask(threshold=0.9))))
     answering.go.set()
@@ -77,16 +78,16 @@ def test_only_calls_that_ask_the_same_are_answered_together(gathering):
     assert answering.batches[1:] == [["0", "2", "4"], ["1", "3", "5"], ["other threshold"]]
 
 
-def test_a_batch_is_bounded(gathering):
-    gatherer, answering, _ = gathering()
+def test_a_batch_is_bounded(busy):
+    gatherer, answering, _ = busy()
     futures = [gatherer.submit(call(str(n))) for n in range(MOST_TOGETHER + 5)]
     answering.go.set()
     assert len({future.result(10) for future in futures}) == len(futures)
     assert [len(batch) for batch in answering.batches] == [1, MOST_TOGETHER, 5]
 
 
-def test_an_error_reaches_its_own_caller_only(gathering):
-    gatherer, answering, _ = gathering("bad")
+def test_an_error_reaches_its_own_caller_only(busy):
+    gatherer, answering, _ = busy("bad")
     good, bad = gatherer.submit(call("good")), gatherer.submit(call("bad"))
     answering.go.set()
     assert good.result(10) == ("tax: good, None",)
@@ -95,8 +96,8 @@ def test_an_error_reaches_its_own_caller_only(gathering):
     assert gatherer.submit(call("after")).result(10)
 
 
-def test_a_request_that_cannot_be_resolved_is_its_callers_error(gathering):
-    gatherer, answering, _ = gathering()
+def test_a_request_that_cannot_be_resolved_is_its_callers_error(busy):
+    gatherer, answering, _ = busy()
 
     def refuse() -> Request:
         raise KeyError("no such policy")
@@ -108,8 +109,8 @@ def test_a_request_that_cannot_be_resolved_is_its_callers_error(gathering):
     assert right.result(10)
 
 
-def test_a_cancelled_call_is_not_answered(gathering):
-    gatherer, answering, _ = gathering()
+def test_a_cancelled_call_is_not_answered(busy):
+    gatherer, answering, _ = busy()
     futures = [gatherer.submit(call(text)) for text in ("dropped", "kept")]
     assert futures[0].cancel()
     answering.go.set()
@@ -117,8 +118,8 @@ def test_a_cancelled_call_is_not_answered(gathering):
     assert answering.batches[1:] == [["kept"]]
 
 
-def test_closing_answers_what_is_queued_and_a_later_call_starts_again(gathering):
-    gatherer, answering, first = gathering()
+def test_closing_answers_what_is_queued_and_a_later_call_starts_again(busy):
+    gatherer, answering, first = busy()
     queued = gatherer.submit(call("queued"))
     gatherer.close()
     answering.go.set()
@@ -127,13 +128,25 @@ def test_closing_answers_what_is_queued_and_a_later_call_starts_again(gathering)
     assert gatherer.submit(call("later")).result(10) == ("tax: later, None",)
 
 
+def test_without_calls_the_thread_ends_and_the_next_call_starts_another(busy, monkeypatch):
+    monkeypatch.setattr(gathering, "IDLE_SECONDS", 0.01)
+    gatherer, answering, first = busy()
+    answering.go.set()
+    assert first.result(10)
+    thread = gatherer._thread
+    assert thread is not None
+    thread.join(10)
+    assert not thread.is_alive()
+    assert gatherer.submit(call("later")).result(10)
+
+
 def _answer_in_child(gatherer: Gatherer, pipe) -> None:
     pipe.send(gatherer.submit(call("child")).result(10))
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
-def test_a_forked_process_has_a_thread_of_its_own(gathering):
-    gatherer, answering, first = gathering()
+def test_a_forked_process_has_a_thread_of_its_own(busy):
+    gatherer, answering, first = busy()
     answering.go.set()
     assert first.result(10)
     context = multiprocessing.get_context("fork")
