@@ -3,8 +3,9 @@
     python benchmarks/streaming.py [CHECKPOINT] [--tokens 300] [--rate 50] [--json out.json]
 
 A source writes a safe answer at so many tokens a second, in chunks of several sizes. Measured are the time until the
-first text leaves, for how long each character is held between its coming and its leaving (median and worst), and what
-the model reads in all, markers and overlaps included, beside one check of the whole text. Without a guard the first
+first text leaves, for how long each character is held between its coming and its leaving (median and worst), how often
+each token of the text is judged, and how much the model reads in all, markers and prompts included, for each token of
+the text and beside one check of the whole text. Without a guard the first
 text leaves with the first chunk and nothing is held; a check of the whole text holds everything until the end.
 """
 
@@ -44,10 +45,11 @@ class Read:
 
 @dataclass(slots=True)
 class Run:
-    """When the text of a stream came and when it left: (seconds, characters so far)."""
+    """When the text of a stream came and when it left, (seconds, characters so far), and how much was judged."""
 
     came: list[tuple[float, int]] = field(default_factory=list)
     left: list[tuple[float, int]] = field(default_factory=list)
+    scored: int = 0
 
     def delays(self) -> list[float]:
         """Return for each character the milliseconds between its coming and its leaving."""
@@ -89,13 +91,15 @@ def measure(
     chunks = cut(guard, text, size)
     with counted() as read:
         run = asyncio.run(stream(guard, chunks, hold_back, rate / tokens(guard, text) * len(text), prompt))
+    scored = run.scored / tokens(guard, text)
     delays = run.delays()
     first, letters = run.left[0], next(count for at, count in reversed(run.came) if at <= run.left[0][0])
     return {
         "chunks": size, "hold_back": hold_back, "prompt": "yes" if prompt else "no",
         "first ms": 1000 * first[0], "after tokens": tokens(guard, text[:letters]),
         "held median ms": median(delays), "held worst ms": max(delays),
-        "judgements": read.calls, "work": read.tokens / whole.tokens,
+        "model calls": read.calls, "scored": scored, "read": read.tokens / tokens(guard, text),
+        "of a check": read.tokens / whole.tokens,
     }  # fmt: skip
 
 
@@ -110,9 +114,11 @@ async def stream(guard: Guard, chunks: Sequence[str], hold_back: int, speed: flo
             yield chunk
 
     count = 0
-    async for chunk in guard.stream(source(), policy=POLICY, hold_back=hold_back, prompt=prompt):
+    guarded = guard.stream(source(), policy=POLICY, hold_back=hold_back, prompt=prompt)
+    async for chunk in guarded:
         count += len(chunk)
         run.left.append((time.perf_counter() - start, count))
+    run.scored = guarded.tokens
     return run
 
 
