@@ -14,6 +14,8 @@ from unigurd_trainer.merge.selection import MergeType
 from unigurd_trainer.precision import Precision
 from unigurd_trainer.recipe import Strict, recipe_hash
 from unigurd_trainer.search.point import Value
+from unigurd_trainer.search.registry import find_sampler
+from unigurd_trainer.search.sampler import sampler_options
 from unigurd_trainer.search.space import INSTRUCTION, MERGE_TYPE, METHOD
 
 __all__ = ["MEAN", "AbortRecipe", "FileRecipe", "RowsRecipe", "SearchRecipe", "ThresholdRule"]
@@ -136,8 +138,9 @@ class SearchRecipe(Strict):
         """Options of a method that are not searched."""
         return {key: value for key, value in self.options.get(method, {}).items() if not isinstance(value, list)}
 
-    def require_methods(self) -> None:
-        """Raise `RecipeError` unless there is every method, and each takes every value of its options."""
+    def require_known(self) -> None:
+        """Raise `RecipeError` unless sampler and methods are known, and take all values of their options."""
+        sampler_options(find_sampler(self.sampler), self.sampler_options)
         for name in self.method:
             method, fixed = find_method(name), self.fixed(name)
             configured(method, **fixed)

@@ -18,7 +18,7 @@ from unigurd_trainer.recipe import Strict
 from unigurd_trainer.search.point import Point
 from unigurd_trainer.search.space import Space
 
-__all__ = ["Observation", "Sampler", "SamplerOptions", "configured_sampler"]
+__all__ = ["Observation", "Sampler", "SamplerOptions", "configured_sampler", "sampler_options"]
 
 
 class SamplerOptions(Strict):
@@ -87,10 +87,15 @@ class Sampler(ABC):
         return self.space.point(weights, choices)
 
 
-def configured_sampler(kind: type[Sampler], space: Space, seed: int, options: dict[str, Any]) -> Sampler:
-    """Build a sampler; an option that is unknown or out of range raises `RecipeError` that names it."""
+def sampler_options(kind: type[Sampler], options: dict[str, Any]) -> SamplerOptions:
+    """Check the options of a sampler; one that is unknown or out of range raises `RecipeError` that names it."""
     try:
-        return kind(space, seed, kind.Options.model_validate(options))
+        return kind.Options.model_validate(options)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise RecipeError(f"The options of the sampler {kind.name!r} are wrong: {problems}.") from error
+
+
+def configured_sampler(kind: type[Sampler], space: Space, seed: int, options: dict[str, Any]) -> Sampler:
+    """Build a sampler; raises as `sampler_options` does."""
+    return kind(space, seed, sampler_options(kind, options))

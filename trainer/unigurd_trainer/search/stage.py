@@ -95,7 +95,7 @@ def run(
         TrainerError: The candidates cannot be merged.
     """
     start = time.perf_counter()
-    recipe.require_methods()
+    recipe.require_known()
     stages("reading rows and candidates")
     ready = prepare(recipe, data, out, stages)
     stages("searching")

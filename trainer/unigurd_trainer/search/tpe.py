@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -76,7 +77,9 @@ def _study(seed: int, options: TpeOptions) -> Study:
     except ModuleNotFoundError as error:
         raise MissingExtra("optuna", extra="optuna", purpose="The sampler 'tpe'") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(
-        seed=seed, n_startup_trials=options.startup, multivariate=options.multivariate, warn_independent_sampling=False
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler = optuna.samplers.TPESampler(
+            seed=seed, n_startup_trials=options.startup, multivariate=options.multivariate
+        )
     return optuna.create_study(direction="maximize", sampler=sampler)
