@@ -56,3 +56,23 @@ def test_a_guard_works_in_forked_processes_and_goes_on_in_their_parent(keyword_c
     code = PROGRAM.format(folder=str(keyword_checkpoint), before=before, after=after)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "[0, 0] True\n"), done.stderr
+
+
+TORCH = """
+import os
+from unigurd_sdk import Guard
+guard = Guard.from_pretrained({folder!r}, runtime="torch", on_error="block")
+assert guard.check("lamp", "tax").error is None
+child = os.fork()
+if child == 0:
+    verdict = guard.check("lamp", "tax")
+    os._exit(0 if verdict.unsafe and "load the guard after the fork" in verdict.error else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.slow
+def test_torch_says_that_it_cannot_go_on_after_a_fork(tiny_checkpoint):
+    code = TORCH.format(folder=str(tiny_checkpoint))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=90)
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr

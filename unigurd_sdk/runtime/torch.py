@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from unigurd_sdk.policy import Policy
 
 
+_PROCESS = os.getpid()
+
+
 class TorchRuntime:
     """Runs a checkpoint with torch; the weights are loaded once, when first needed. Safe for threads."""
 
@@ -41,7 +45,9 @@ class TorchRuntime:
 
         Raises:
             ConfigError: There is no CUDA device, or `threads` was given.
+            InferenceError: The process was forked after this runtime was first needed.
         """
+        _check_process()
         if device == "cuda" and not torch.cuda.is_available():
             raise ConfigError(
                 'device="cuda" was asked for, but torch finds no CUDA device. Use device="auto" or "cpu".'
@@ -124,3 +130,12 @@ def build_model(checkpoint: Checkpoint, device: str = "cpu") -> GuardModel:
             return GuardModel(ModelConfig.from_flat(dict(checkpoint.manifest.config)))
     except (TypeError, ValueError) as error:
         raise ModelIncompatible(f"The checkpoint's model config cannot be built: {error}") from error
+
+
+def _check_process() -> None:
+    """Refuse a forked process: the threads of torch stay with the parent, and a call would wait for them for ever."""
+    if os.getpid() != _PROCESS:
+        raise InferenceError(
+            "torch was loaded before this process was forked, and cannot compute here; "
+            'load the guard after the fork, or use runtime="onnx"'
+        )
