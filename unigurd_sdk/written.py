@@ -78,6 +78,7 @@ def _choice(choices: Any, unread: Unread | None) -> str:  # noqa: ANN401
 def _said(message: object, unread: Unread | None) -> Iterator[str]:
     for name in _SPOKEN:
         yield from _content(get(message, name), unread)
+    yield from _content(get(get(message, "audio"), "transcript"), unread)
     calls = get(message, "tool_call_chunks") or get(message, "tool_calls") or ()
     for call in (*calls, get(message, "function_call")):
         arguments = get(get(call, "function") or call, "arguments") or get(call, "args")
@@ -103,6 +104,8 @@ def _part(part: object, unread: Unread | None) -> Iterator[str]:
         yield part
         return
     texts = [text for name in _PART_TEXTS if isinstance(text := get(part, name), str)]
+    if isinstance(inner := get(part, "content"), list | tuple):
+        texts += _content(inner, unread)
     kind = str(get(part, "type") or type(part).__name__)
     if texts or kind in _SILENT_PARTS:
         yield from texts

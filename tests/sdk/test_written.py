@@ -46,6 +46,8 @@ def call(arguments):
         (Thing(content=[{"type": "input_json_delta", "partial_json": "{"}]), "{"),
         (Thing(content=[{"type": "tool_use", "id": "1", "name": "f"}]), ""),
         (Thing(content=[Thing(type="text", text="object")]), "object"),
+        ({"content": [{"type": "tool_result", "content": [{"type": "text", "text": "inner"}]}]}, "inner"),
+        (chunk(content=None, audio={"id": "1", "transcript": "spoken"}), "spoken"),
     ],
 )
 def test_all_that_is_said_is_read(item, text):
