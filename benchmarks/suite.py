@@ -1,0 +1,139 @@
+"""Every aim of the runtime with its measured value: `make bench`.
+
+    python benchmarks/suite.py [CHECKPOINT] [--quick] [--out docs/results/bench]
+
+Everything is a ratio within one run, of medians (see the scripts that this one calls). A missed aim is printed in
+red, and the exit status is 0 all the same: nothing here is a test. Writes OUT.json and OUT.md.
+"""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+import cold_start
+import latency
+import peers
+import policy_length
+import streaming
+import throughput
+from timing import machine
+from unigurd_sdk import Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What is measured, and the bound that it should keep."""
+
+    what: str
+    side: Literal["at most", "at least"]
+    bound: float
+    measured: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the bound is kept."""
+        return self.measured <= self.bound if self.side == "at most" else self.measured >= self.bound
+
+
+def main() -> None:
+    """Measure all aims."""
+    parser = ArgumentParser(description=main.__doc__)
+    parser.add_argument("checkpoint", nargs="?", type=Path, default=Path("unigurd_sdk/models/uniguard"))
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and texts")
+    parser.add_argument("--out", type=Path, help="write OUT.json and OUT.md")
+    args = parser.parse_args()
+    console = Console()
+    aims = []
+    for part in (of_latency, of_policies, of_peers, of_cold_start, of_throughput, of_streams):
+        with console.status(part.__name__.replace("of_", "").replace("_", " ")):
+            aims += part(args.checkpoint, args.quick)
+    console.print(table(aims))
+    if args.out is not None:
+        write(aims, args.out)
+
+
+def of_latency(folder: Path, quick: bool) -> Iterator[Aim]:
+    """A check beside tokenising and running the graph in a bare session."""
+    rounds = 50 if quick else 200
+    found = {row["tokens"]: row["ratio"] for row in latency.measure(folder, 1, [32, 256], rounds)}
+    yield Aim("check of 32 tokens / bare session", "at most", 1.25, found[32])
+    yield Aim("check of 256 tokens / bare session", "at most", 1.10, found[256])
+
+
+def of_policies(folder: Path, quick: bool) -> Iterator[Aim]:
+    """Long policies, and many."""
+    rows = policy_length.measure(folder, 1, 32, 50 if quick else 200)
+    found = {row["policies"]: row["check ms"] for row in rows}
+    yield Aim("policy of 400 words / of 20", "at most", 1.1, found["1 policy, 400 words"] / found["1 policy, 20 words"])
+    yield Aim("ten policies / one", "at most", 3.0, found["10 built-in"] / found["1 built-in"])
+
+
+def of_peers(folder: Path, quick: bool) -> Iterator[Aim]:
+    """The pipeline of transformers on the same encoder, where it is installed."""
+    found = {row[""]: row["check / it"] for row in peers.measure(folder, 32, 1, 50 if quick else 100)}
+    for name, speed in found.items():
+        if name.startswith("pipeline"):
+            yield Aim(f"{name}, 32 tokens / check", "at least", 5.0, speed)
+
+
+def of_cold_start(folder: Path, quick: bool) -> Iterator[Aim]:
+    """A fresh process."""
+    found: Mapping[str, Mapping[str, Any]] = {row[""]: row for row in cold_start.measure(folder, 3 if quick else 9)}
+    own = found["uniguard"]
+    yield Aim("first verdict / import of transformers", "at most", 0.6, own["to import transformers"])
+    yield Aim("first verdict / bare script", "at most", 2.0, own["to bare"])
+    yield Aim("memory after the first verdict / bare script", "at most", 1.5, own["RSS to bare"])
+    yield Aim("import unigurd_sdk, ms", "at most", 60.0, found["import unigurd_sdk"]["ms"])
+
+
+def of_throughput(folder: Path, quick: bool) -> Iterator[Aim]:
+    """Many texts, and many callers."""
+    texts = throughput.mixed_texts(300 if quick else 2000)
+    _, naive, callers = throughput.measure(folder, 2, texts, 64, 1 if quick else 3)
+    yield Aim("check_batch / naive padded loop, texts a second", "at least", 3.0, 1 / naive["of check_batch"])
+    yield Aim("64 callers of acheck / check_batch", "at least", 0.8, callers["of check_batch"])
+
+
+def of_streams(folder: Path, quick: bool) -> Iterator[Aim]:
+    """Tokens that a guarded stream scores, over one scan of its text; a source faster than any model."""
+    text = latency.text_of(folder, 150 if quick else 300)
+    with Guard.from_pretrained(folder, threads=1, runtime="onnx") as guard:
+        whole = streaming.one_check(guard, text)
+        rows = [streaming.measure(guard, text, whole, *case, rate=1e6) for case in streaming.CASES]
+    yield Aim("tokens scored in a stream / in one scan", "at most", 3.0, max(row["scored"] for row in rows))
+
+
+def table(aims: list[Aim]) -> Table:
+    """Show aims; missed ones are red."""
+    shown = Table(title="Aims and what was measured")
+    for head in ("", "aim", "measured", ""):
+        shown.add_column(head)
+    for aim in aims:
+        color, word = ("green", "met") if aim.met else ("red", "missed")
+        shown.add_row(aim.what, f"{aim.side} {aim.bound:g}", f"{aim.measured:.2f}", word, style=color)
+    return shown
+
+
+def write(aims: list[Aim], out: Path) -> None:
+    """Write the table as JSON and Markdown."""
+    rows = [asdict(aim) | {"met": aim.met} for aim in aims]
+    out.with_suffix(".json").write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+    lines = ["| | aim | measured | |", "| --- | --- | ---: | --- |"]
+    lines += [
+        f"| {aim.what} | {aim.side} {aim.bound:g} | {aim.measured:.2f} | {'met' if aim.met else '**missed**'} |"
+        for aim in aims
+    ]
+    facts = ", ".join(f"{key} {value}" for key, value in machine().items())
+    out.with_suffix(".md").write_text("\n".join(lines) + f"\n\n{facts}.\n")
+
+
+if __name__ == "__main__":
+    main()
