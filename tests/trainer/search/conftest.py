@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 
 @pytest.fixture
 def make_search(make_run, tiny_base):
     """Build the recipe of a search among three tiny runs: `make_search(trials=3, rows={...})`."""
-    folders = []
+    folders: list[Path] = []
 
     def make(**changes):
         from unigurd_trainer.search.recipe import SearchRecipe

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 
 from unigurd_sdk import Policy  # noqa: E402
 from unigurd_trainer.batching import Collator  # noqa: E402
-from unigurd_trainer.rows import Example  # noqa: E402
+from unigurd_trainer.rows import Episode, Example  # noqa: E402
 from unigurd_trainer.scoring import score_episodes  # noqa: E402
 from unigurd_trainer.search import panel as module  # noqa: E402
 from unigurd_trainer.search.panel import make_panel, score  # noqa: E402
@@ -35,7 +35,7 @@ def test_rows_are_scored_as_the_trainer_scores_them(make_model, tiny_tokenizer, 
     logits = score(model, panel, "fp32")
     expected = {}
     for index, row in enumerate(judged):
-        episode = module.Episode(row.policy, (row.example,), "conditioned")
+        episode = Episode(row.policy, (row.example,), "conditioned")
         scored = score_episodes(model, collate, [episode], precision="fp32")
         expected[index] = (int(scored.labels[0]), ("x", "y").index(row.group), round(float(scored.logits[0]), 4))
     found = zip(panel.labels.tolist(), panel.groups.tolist(), logits.round(4).tolist(), strict=True)

@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 
 from unigurd_trainer.errors import RecipeError, TrainerError
 from unigurd_trainer.search.epsilon_greedy import EpsilonGreedy
-from unigurd_trainer.search.point import Point, rounded
+from unigurd_trainer.search.point import Point, Value, rounded
 from unigurd_trainer.search.registry import find_sampler, samplers
 from unigurd_trainer.search.sampler import Observation, configured_sampler
 from unigurd_trainer.search.space import Space
@@ -63,7 +63,12 @@ def test_a_point_is_itself_as_json():
 
 
 def test_options_of_other_methods_do_not_apply():
-    choices = {"method": "average", "merge_type": "all", "instruction": "written", "ties.density": 0.2}
+    choices: dict[str, Value] = {
+        "method": "average",
+        "merge_type": "all",
+        "instruction": "written",
+        "ties.density": 0.2,
+    }
     assert "ties.density" not in dict(SPACE.point([1, 1, 1], choices).choices)
     assert SPACE.point([1, 1, 1], choices | {"method": "ties"})["ties.density"] == 0.2
 

@@ -22,6 +22,7 @@ from unigurd_trainer.recipe import read_recipe  # noqa: E402
 from unigurd_trainer.runs import Run  # noqa: E402
 from unigurd_trainer.search.journal import read_journal  # noqa: E402
 from unigurd_trainer.search.stage import run  # noqa: E402
+from unigurd_trainer.search.trial import Trial  # noqa: E402
 
 SECONDS = ("merge_seconds", "evaluation_seconds")
 
@@ -31,6 +32,7 @@ from pathlib import Path
 import torch
 from unigurd_trainer.search.recipe import SearchRecipe
 from unigurd_trainer.search.stage import run
+from unigurd_trainer.search.trial import Trial
 
 torch.set_num_threads(1)
 recipe, data, out, last = sys.argv[1:]
@@ -48,7 +50,8 @@ def without_seconds(file):
 
 
 def test_a_search_leaves_a_run_that_its_own_recipe_gives_again(make_search, tiny_data, tmp_path, one_thread):
-    out, seen = tmp_path / "out", []
+    seen: list[Trial] = []
+    out = tmp_path / "out"
     result = run(make_search(), tiny_data, out, observe=seen.append)
     assert [trial.number for trial in seen] == [1, 2, 3, 4, 5, 6]
     assert json.loads((out / "result.json").read_text()) == json.loads(json.dumps(result))
@@ -78,7 +81,7 @@ def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(make_search, tiny
     assert [r["number"] for r in read_journal(cut / "journal.jsonl") if r["kind"] == "trial"] == [1, 2, 3]
     with (cut / "journal.jsonl").open("ab") as file:
         file.write(b'{"kind": "trial", "num')
-    seen = []
+    seen: list[Trial] = []
     result = run(recipe, tiny_data, cut, observe=seen.append)
     assert [trial.number for trial in seen] == [4, 5, 6]
     assert without_seconds(cut / "journal.jsonl") == without_seconds(whole / "journal.jsonl")
@@ -169,11 +172,10 @@ def test_bad_recipes_are_refused_before_anything_is_measured(make_search, tiny_d
     ):
         with pytest.raises(RecipeError, match=problem):
             run(make_search(**changes), tiny_data, tmp_path / "out")
-    for changes, problem in (
-        ({"options": {"dare": {}}}, "options of dare, which `method` does not list"),
-        ({"options": {"ties": {"density": []}}}, "no values to search for ties.density"),
-        ({"candidates": [{"path": "a", "f1": 0.5}, {"path": "b"}]}, "give f1 for all candidates or for none"),
-    ):
-        with pytest.raises(ValueError, match=problem):
-            make_search(**changes)
+    with pytest.raises(ValueError, match="options of dare, which `method` does not list"):
+        make_search(options={"dare": {}})
+    with pytest.raises(ValueError, match="no values to search for ties.density"):
+        make_search(options={"ties": {"density": []}})
+    with pytest.raises(ValueError, match="give f1 for all candidates or for none"):
+        make_search(candidates=[{"path": "a", "f1": 0.5}, {"path": "b"}])
     assert not (tmp_path / "out").exists()

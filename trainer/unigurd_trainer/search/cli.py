@@ -1,4 +1,4 @@
-"""The command `unigurd-train merge-search`; `register` adds it to the trainer's command line."""
+"""The commands `merge-search`, `search-tables` and `plot`; `register` adds them to `unigurd-train`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from unigurd_trainer.search.recipe import SearchRecipe
     from unigurd_trainer.search.trial import Trial
 
-__all__ = ["merge_search", "register"]
+__all__ = ["merge_search", "plot", "register", "search_tables"]
 
 console = Console(stderr=True)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to an application."""
-    app.command()(merge_search)
+    """Add the commands to an application."""
+    for command in (merge_search, search_tables, plot):
+        app.command()(command)
 
 
 def merge_search(
@@ -69,6 +70,30 @@ def merge_search(
 
         result = run(loaded, data, out, threads=threads, observe=both, stages=stages)
     _show(result, out)
+
+
+def search_tables(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of finished searches of equal budgets.")],
+    out: Annotated[Path, typer.Option(help="Writes OUT.md and OUT.json.")],
+) -> None:
+    """Compare searches: each sampler and method, means over seeds with intervals."""
+    from unigurd_trainer.search.finished import open_finished
+    from unigurd_trainer.search.tables import write
+
+    found = write([open_finished(folder) for folder in folders], out)
+    console.print(f"wrote {out}.md and {out}.json: {len(found['series'])} series of {len(folders)} searches")
+
+
+def plot(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of finished searches.")],
+    out: Annotated[Path, typer.Option(help="Folder for the plots (PNG and SVG).")],
+) -> None:
+    """Draw searches: trials, posteriors, weights, F1 by policy."""
+    from unigurd_trainer.search.finished import open_finished
+    from unigurd_trainer.search.plots import draw_all
+
+    for path in draw_all([open_finished(folder) for folder in folders], out):
+        console.print(f"wrote {path}.png and .svg", soft_wrap=True)
 
 
 def _rows(data_file: Path, policy: str | None) -> dict[str, Any]:

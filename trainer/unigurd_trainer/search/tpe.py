@@ -42,7 +42,10 @@ class Tpe(Sampler):
         self._open: list[Trial] = []
         first = space.first()
         start: dict[str, Any] = {_name(index): math.exp(-weight) for index, weight in enumerate(first.weights)}
-        self._study.enqueue_trial(start | dict(first.choices))
+        given = {
+            name: values.index(dict(first.choices).get(name, values[0])) for name, values in space.dimensions.items()
+        }
+        self._study.enqueue_trial(start | given)
 
     def ask(self) -> Point:
         """Return the next point; the first one is the seed of the space."""
@@ -51,7 +54,7 @@ class Tpe(Sampler):
         drawn = [trial.suggest_float(_name(index), _LEAST, 1 - _LEAST) for index in range(self.space.size)]
         choices: dict[str, Value] = {}
         for name, values in self.space.dimensions.items():
-            choices[name] = trial.suggest_categorical(name, values)
+            choices[name] = values[trial.suggest_categorical(name, range(len(values)))]
         return self.space.point([-math.log(each) for each in drawn], choices)
 
     def propose(self) -> Point:

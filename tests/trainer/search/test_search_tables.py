@@ -1,0 +1,69 @@
+"""Tables and plots of finished searches, through the command line; what cannot be compared is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from typer.testing import CliRunner  # noqa: E402
+
+from unigurd_trainer.cli import app  # noqa: E402
+from unigurd_trainer.errors import DataError, RecipeError  # noqa: E402
+from unigurd_trainer.search.finished import open_finished, require_equal, series_of  # noqa: E402
+from unigurd_trainer.search.stage import run  # noqa: E402
+
+
+@pytest.fixture
+def searches(make_search, tiny_data, tmp_path, one_thread):
+    """Folders of searches: two seeds of one sampler, and another sampler."""
+    folders = []
+    for name, sampler, seed in (("a-0", "thompson", 0), ("a-1", "thompson", 1), ("b-0", "ucb", 0)):
+        run(make_search(sampler=sampler, seed=seed, trials=3), tiny_data, tmp_path / name)
+        folders.append(tmp_path / name)
+    return folders
+
+
+def command(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_tables_and_plots_of_searches(searches, tmp_path):
+    command("search-tables", *searches, "--out", tmp_path / "tables" / "search")
+    found = json.loads((tmp_path / "tables" / "search.json").read_text())
+    assert sorted(found["series"]) == ["thompson, average or ties", "ucb, average or ties"]
+    last = found["series"]["thompson, average or ties"]["last"]
+    expected = [open_finished(folder).f1("search") for folder in searches[:2]]
+    assert last["values"] == expected
+    assert last["mean"] == pytest.approx(sum(expected) / 2)
+    assert found["series"]["ucb, average or ties"]["last"]["half"] is None
+    text = (tmp_path / "tables" / "search.md").read_text()
+    assert "| thompson, average or ties, iteration 1 |" in text
+    assert "| prediction ensemble |" in text
+    assert f"| ucb, average or ties | 1 | {100 * open_finished(searches[2]).f1('iteration 1'):.2f} |" in text
+
+    pytest.importorskip("matplotlib")
+    command("plot", *searches, "--out", tmp_path / "plots")
+    written = {path.name for path in (tmp_path / "plots").iterdir()}
+    kinds = [f"{folder.name}-{kind}" for folder in searches for kind in ("weights", "policies", "posterior")]
+    assert written == {f"{name}.{form}" for name in ("trials", *kinds) for form in ("png", "svg")}
+    assert "single best" in (tmp_path / "plots" / "trials.svg").read_text()
+
+
+def test_searches_that_cannot_be_compared_are_refused(make_search, tiny_data, tmp_path, one_thread):
+    for name, changes in (("a", {}), ("longer", {"trials": 2}), ("rows", {"rows": {"least": 4, "search": 6}})):
+        run(make_search(**{"trials": 1, "references": False, **changes}), tiny_data, tmp_path / name)
+    opened = {name: open_finished(tmp_path / name) for name in ("a", "longer", "rows")}
+    assert series_of([*opened.values()]).keys() == {"thompson, average or ties"}
+    with pytest.raises(RecipeError, match="other trials than .*a; compare like with like"):
+        require_equal([opened["a"], opened["longer"]])
+    with pytest.raises(RecipeError, match="other rows than"):
+        require_equal([opened["a"], opened["rows"]])
+    with pytest.raises(RecipeError, match="There is no search to compare"):
+        require_equal([])
+    with pytest.raises(DataError, match="not left by a finished `unigurd-train merge-search`"):
+        open_finished(Path(tmp_path))
