@@ -17,6 +17,7 @@ from unigurd_sdk.aggregate import aggregate, calibrate
 from unigurd_sdk.errors import GuardClosed, InferenceError, UnigurdError
 from unigurd_sdk.forks import leave, renew_after_fork
 from unigurd_sdk.limits import Limits
+from unigurd_sdk.result_cache import ResultCache
 from unigurd_sdk.runtime import Device, RuntimeName, create
 from unigurd_sdk.scan import Close, Scan, Scanner
 from unigurd_sdk.segments import Segmenter
@@ -53,6 +54,7 @@ class Options:
     limits: Limits
     views: tuple[View, ...]
     cache_size: int
+    cache_results: int = 0
 
 
 class Engine:
@@ -63,6 +65,7 @@ class Engine:
         self.checkpoint = checkpoint
         self.options = options
         self._states: StateCache[PolicyState] = StateCache(options.cache_size)
+        self._results = ResultCache(options.cache_results) if options.cache_results else None
         self._loaded: tuple[Runtime, Scanner] | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -74,6 +77,13 @@ class Engine:
         """Check texts: for each, one verdict per policy. Errors follow `Options.on_error`."""
         if self._closed:
             raise GuardClosed
+        if self._results is None:
+            return self._answer(texts, prompts, request)
+        return self._results.answer(texts, prompts, request, self._answer)
+
+    def _answer(
+        self, texts: Sequence[str], prompts: Sequence[str | None], request: Request
+    ) -> list[tuple[Verdict, ...]]:
         policy = request.policies[0].name if len(request.policies) == 1 else ""
         scans = [
             self._attempt(partial(self._scan, text, prompt, request.role), policy)
@@ -101,6 +111,7 @@ class Engine:
         leave(self._loaded)
         self._loaded, self._lock = None, threading.Lock()
         self._states = StateCache(self.options.cache_size)
+        self._results = ResultCache(self.options.cache_results) if self.options.cache_results else None
 
     def close(self) -> None:
         """Release the model and refuse further checks; checks that are running finish."""
@@ -108,6 +119,8 @@ class Engine:
             self._closed = True
             loaded, self._loaded = self._loaded, None
         self._states.clear()
+        if self._results is not None:
+            self._results.clear()
         if loaded is not None:
             loaded[0].close()
 

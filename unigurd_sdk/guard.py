@@ -56,16 +56,19 @@ class Guard(Asynchronous, Streams, Conversations, Protections):
         max_windows: int = MAX_WINDOWS,
         max_readings: int = MAX_READINGS,
         cache_size: int = 128,
+        cache_results: int = 0,
     ) -> None:
         """Guard with an open checkpoint; see `from_pretrained` for the arguments."""
         if on_error not in get_args(OnError):
             raise ConfigError(f"on_error must be one of {', '.join(get_args(OnError))}, not {on_error!r}.")
         if threads is not None and threads < 1:
             raise ConfigError(f"threads must be at least 1, not {threads}.")
+        if cache_results < 0:
+            raise ConfigError(f"cache_results must be at least 0, not {cache_results}.")
         choose(checkpoint.manifest, runtime, device)
         self.checkpoint = checkpoint
         limits = Limits(max_bytes, max_windows, max_readings)
-        options = Options(runtime, device, threads, on_error, limits, choose_views(views), cache_size)
+        options = Options(runtime, device, threads, on_error, limits, choose_views(views), cache_size, cache_results)
         self._engine = Engine(checkpoint, options)
         self._gatherer = Gatherer(self._engine.answer)
         self._registry = PolicyRegistry()
@@ -89,6 +92,7 @@ class Guard(Asynchronous, Streams, Conversations, Protections):
         max_windows: int = MAX_WINDOWS,
         max_readings: int = MAX_READINGS,
         cache_size: int = 128,
+        cache_results: int = 0,
     ) -> Self:
         """Open a checkpoint by name and verify it.
 
@@ -111,6 +115,7 @@ class Guard(Asynchronous, Streams, Conversations, Protections):
             max_readings: So are texts that can be read in more ways, or whose readings together are longer than
                 that many times the text.
             cache_size: How many encoded policies to keep.
+            cache_results: For how many texts to remember the verdicts, by a hash of the text; 0 remembers none.
 
         Raises:
             ModelError: There is no such checkpoint, or it is damaged, or not for this version.
@@ -129,6 +134,7 @@ class Guard(Asynchronous, Streams, Conversations, Protections):
             max_windows=max_windows,
             max_readings=max_readings,
             cache_size=cache_size,
+            cache_results=cache_results,
         )
 
     @property
