@@ -31,6 +31,9 @@ Answer: TypeAlias = Verdict | Report
 Policies: TypeAlias = PolicyLike | Iterable[PolicyLike]
 """One policy, for verdicts, or several, for reports."""
 
+TOKEN_CHARS = 32
+"""So many characters are a token at most, where the last or first tokens of a text of any length are looked for."""
+
 Verdicts: TypeAlias = tuple[Verdict, ...]
 
 

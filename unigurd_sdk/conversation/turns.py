@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from unigurd_sdk.conversation.messages import Message
 from unigurd_sdk.conversation.report import Part
-from unigurd_sdk.judge import Judge
+from unigurd_sdk.judge import TOKEN_CHARS, Judge
 
 _JOINT = "\n"
 
@@ -59,16 +59,18 @@ _MARKERS = 4  # tokens of the role and of the ends, by half a window
 def _ends(judge: Judge, before: Sequence[Message], room: int) -> Iterator[tuple[int, int, str]]:
     """Give the end of what was said before, `room` tokens of it, last message first: (message, offset, text)."""
     for message in reversed(before):
-        offsets = judge.offsets(message.text)
-        offset = offsets[-room][0] if len(offsets) > room else 0
-        if message.text[offset:].strip():
-            yield message.index, offset, message.text[offset:]
-        room -= len(offsets)
+        end = message.text[-room * TOKEN_CHARS :]
+        offsets = judge.offsets(end)
+        kept = end[offsets[-room][0] :] if len(offsets) > room else end
+        if kept.strip():
+            yield message.index, len(message.text) - len(kept), kept
+        room -= max(len(offsets), len(end) // TOKEN_CHARS)
         if room <= 0:
             return
 
 
 def _end_of(judge: Judge, text: str, room: int) -> int:
     """Return where the first `room` tokens of a text end."""
-    offsets = judge.offsets(text)
-    return len(text) if len(offsets) <= room else offsets[room - 1][1]
+    head = text[: room * TOKEN_CHARS]
+    offsets = judge.offsets(head)
+    return len(head) if len(offsets) <= room else offsets[room - 1][1]

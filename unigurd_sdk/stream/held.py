@@ -74,7 +74,7 @@ class Held(Generic[C]):
         """
         end = len(self.text) - (0 if whole else _unfinished(self.text))
         fresh = self.text[self.judged - self.start : end]
-        size = max(len(self._offsets(fresh)), len(fresh) // CHARACTERS) if fresh else 0
+        size = self._size(fresh)
         if not fresh or not (whole or self.pace.due(size, self._tokens)):
             return None
         self._asked = (self.start + end, size)
@@ -110,6 +110,11 @@ class Held(Generic[C]):
         """Forget all that is held."""
         self._chunks.clear()
         self.start, self.text = self.total, ""
+
+    def _size(self, text: str) -> int:
+        """Count tokens; a text that is due by its characters alone is not tokenised, since it may be of any length."""
+        size = len(text) // CHARACTERS
+        return size if size >= self.pace.stride or not text else max(size, len(self._offsets(text)))
 
     def _forget(self, offsets: Sequence[Span]) -> None:
         """Drop the text that no judgement needs any more: all but `hold_back` tokens before what is held."""

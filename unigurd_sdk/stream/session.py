@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from unigurd_sdk.errors import PromptBlocked
-from unigurd_sdk.judge import Answer, Judge, located, worst
+from unigurd_sdk.judge import TOKEN_CHARS, Answer, Judge, located, worst
 from unigurd_sdk.stream.held import Held
 from unigurd_sdk.stream.pace import Pace
 
@@ -72,10 +72,11 @@ class Session(Generic[C]):
 
     def start(self) -> None:
         """Load the tokenizer and cut the prompt to its last `hold_back` tokens; before the first chunk, once."""
-        prompt, room = self.prompt or "", self.pace.hold_back
-        offsets = self.judge.offsets(prompt)
-        if len(offsets) > room:
-            self.prompt = prompt[offsets[-room][0] :]
+        room = self.pace.hold_back
+        end = (self.prompt or "")[-room * TOKEN_CHARS :]
+        offsets = self.judge.offsets(end)
+        if self.prompt is not None:
+            self.prompt = end[offsets[-room][0] :] if len(offsets) > room else end
 
     @property
     def done(self) -> bool:

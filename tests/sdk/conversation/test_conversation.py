@@ -20,6 +20,7 @@ from unigurd_sdk.errors import (
     UnknownPolicy,
 )
 from unigurd_sdk.guard import Guard
+from unigurd_sdk.judge import Judge
 from unigurd_sdk.policy import Policy
 from unigurd_sdk.runtime.onnx import OnnxRuntime
 from unigurd_sdk.verdict import Report, Verdict
@@ -346,6 +347,21 @@ def test_a_message_over_the_limit_blocks_itself(load):
     with pytest.raises(LimitExceeded):
         load(max_bytes=50).check_messages(messages)
     assert indices(load(max_bytes=50, on_error="block").check_messages(messages)) == [1]
+
+
+def test_a_message_over_the_limit_is_not_tokenised_first(load, monkeypatch):
+    longest = 0
+    offsets = Judge.offsets
+
+    def record(self, text):
+        nonlocal longest
+        longest = max(longest, len(text))
+        return offsets(self, text)
+
+    monkeypatch.setattr(Judge, "offsets", record)
+    with pytest.raises(LimitExceeded):
+        load(max_bytes=2000).check_messages([user("cake " * 100_000), user("recipe " * 100_000)])
+    assert 0 < longest < 2000
 
 
 def test_a_check_that_takes_too_long_fails(load, monkeypatch):

@@ -11,7 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unigurd_sdk.engine import Engine
-from unigurd_sdk.errors import CheckTimeout, ConfigError, GuardClosed, InferenceError, PromptBlocked, UnknownPolicy
+from unigurd_sdk.errors import (
+    CheckTimeout,
+    ConfigError,
+    GuardClosed,
+    InferenceError,
+    LimitExceeded,
+    PromptBlocked,
+    UnknownPolicy,
+)
+from unigurd_sdk.judge import Judge
 from unigurd_sdk.runtime.onnx import OnnxRuntime
 from unigurd_sdk.stream.session import Session
 from unigurd_sdk.verdict import Report, Verdict
@@ -334,6 +343,22 @@ def test_the_prompt_is_context_and_only_its_end_is_used(guard, monkeypatch):
 
 
 # Failing closed
+
+
+def test_a_chunk_or_prompt_over_the_limit_is_not_tokenised_first(load, monkeypatch):
+    guard = load(max_bytes=2000)
+    longest = 0
+    offsets = Judge.offsets
+
+    def record(self, text):
+        nonlocal longest
+        longest = max(longest, len(text))
+        return offsets(self, text)
+
+    monkeypatch.setattr(Judge, "offsets", record)
+    with pytest.raises(LimitExceeded):
+        list(guard.stream(["cake " * 100_000], prompt="recipe " * 100_000, hold_back=4))
+    assert longest < 2000
 
 
 def broken(*args, **options):
