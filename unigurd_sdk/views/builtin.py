@@ -25,6 +25,7 @@ BUILTIN_VIEWS: tuple[View, ...] = (
     View("url", encodings.url, "decode"),
     View("escapes", encodings.escapes, "decode"),
     View("spacing", wordplay.spacing, "guess"),
+    View("joined-words", wordplay.joined_words, "guess"),
     View("leetspeak", wordplay.leetspeak, "guess"),
     View("reversed-words", wordplay.reversed_words, "guess"),
     View("reversed-text", wordplay.reversed_text, "guess"),

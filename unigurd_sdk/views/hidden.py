@@ -25,7 +25,8 @@ _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{3,}")
 _BITS = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff]{16,}")
 _OVERRIDE = re.compile("\u202e([^\n\u2029\u202c\u202e]*)\u202c?")
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "(?P<space>[\x0b\x0c\x1c-\x1f\x85\u2028\u2029]+)"
+    "|[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
 )
@@ -52,8 +53,11 @@ def bidi(text: str) -> Rewrite | None:
 
 
 def invisible(text: str) -> Rewrite | None:
-    """Leave out control, format, filler and variation characters; new lines and tabs stay."""
-    return substitute(_INVISIBLE, text, lambda match: "")
+    """Leave out control, format, filler and variation characters, and write odd line breaks as spaces.
+
+    New lines and tabs stay. Tokenizers drop a form feed as a control character, and so join the words that it parts.
+    """
+    return substitute(_INVISIBLE, text, lambda match: " " if match["space"] else "")
 
 
 def _untagged(match: re.Match[str]) -> str | None:

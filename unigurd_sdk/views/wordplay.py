@@ -15,10 +15,11 @@ from itertools import product
 from unigurd_sdk.views.rewrite import Rewrite, replace_spans, substitute
 from unigurd_sdk.views.words import cover, is_word, split_words
 
-__all__ = ["leetspeak", "reversed_text", "reversed_words", "rot13", "spacing", "upside_down"]
+__all__ = ["joined_words", "leetspeak", "reversed_text", "reversed_words", "rot13", "spacing", "upside_down"]
 
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
 _SPACED = re.compile(r"(?<![^\W_])[^\W_](?:[\s._*|/\\,+~\u00b7\u2022-]{1,4}[^\W_](?![^\W_])){4,}")
+_JOINED = re.compile(r"(?<![A-Za-z])[A-Za-z]{16,}(?![A-Za-z])")
 _GAP = re.compile(r"[\W_]+")
 _LEET_WORD = re.compile(r"(?<![\w@$!])(?=[\d@$!]*[A-Za-z])[\w@$!]*[\d@$!][\w@$!]*")
 _LEET = str.maketrans("03456789@$", "oeasgtbgas")
@@ -34,11 +35,17 @@ _LETTERS = 4  # of a word whose reverse or rotation counts
 _FOUND = 3
 _SILENT = 5
 _COVERED = 0.6
+_NEARLY_ALL = 0.9
 
 
 def spacing(text: str) -> Rewrite | None:
     """Join letters that stand apart ("i g n o r e"), and find the words where nothing parts these."""
     return substitute(_SPACED, text, _joined)
+
+
+def joined_words(text: str) -> Rewrite | None:
+    """Part words that are written as one of sixteen letters or more."""
+    return substitute(_JOINED, text, _parted)
 
 
 def leetspeak(text: str) -> Rewrite | None:
@@ -83,6 +90,12 @@ def _joined(match: re.Match[str]) -> str | None:
     if cover(words) < _COVERED:
         words = split_words("".join(letters).translate(_LEET).replace("1", "i"))
     return " ".join(words) if cover(words) >= _COVERED else None
+
+
+def _parted(match: re.Match[str]) -> str | None:
+    words = split_words(match[0])
+    known = not is_word(match[0]) and len(words) > 2 and cover(words) >= _NEARLY_ALL
+    return " ".join(words) if known else None
 
 
 def _unleet(word: str) -> str | None:
