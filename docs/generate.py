@@ -34,6 +34,16 @@ def policy_table() -> str:
     return "\n".join(["| name | title |", "| --- | --- |", *rows]) + "\n"
 
 
+def view_table() -> str:
+    """List the views of a guard, in their order."""
+    from inspect import getdoc
+
+    from unigurd_sdk.views import BUILTIN_VIEWS
+
+    rows = [f"| `{v.name}` | {v.kind} | {(getdoc(v.read) or '').partition('.')[0]} |" for v in BUILTIN_VIEWS]
+    return "\n".join(["| view | kind | what it does |", "| --- | --- | --- |", *rows]) + "\n"
+
+
 def trainer_reference() -> str:
     """Describe every command of `unigurd-train`."""
     from unigurd_trainer.cli import app
@@ -110,20 +120,25 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "ablation-tasks": partial(results_file, "ablation-tasks"),
     "baselines": baseline_table,
     "baseline-categories": baseline_categories,
+    "bench-depth": partial(benchmark, "depth"),
     "bench-fusion": partial(benchmark, "fusion"),
     "bench-latency": partial(benchmark, "latency"),
+    "bench-long-benign": partial(benchmark, "long-benign"),
     "bench-magnitudes": partial(benchmark, "magnitudes"),
     "bench-merging": partial(benchmark, "merging"),
     "bench-policies": partial(benchmark, "policies"),
     "bench-precision": partial(benchmark, "precision"),
     "bench-precision-latency": partial(benchmark, "precision-latency"),
     "bench-streaming": partial(benchmark, "streaming"),
+    "bench-views": partial(benchmark, "views"),
+    "bench-views-benign": partial(benchmark, "views-benign"),
     "cli": cli_reference,
     "hub-sets": hub_sets,
     "policies": policy_table,
     "results": partial(results_file, "uniguard"),
     "results-summary": results_summary,
     "trainer": trainer_reference,
+    "views": view_table,
 }
 
 
