@@ -55,9 +55,11 @@ def main() -> None:
     inside = Inside(args.checkpoint, POLICIES)
     kinds = (tuning if args.texts == "tuning" else reported)(args.data)
     streams = {kind: stream(inside, texts, args.tokens) for kind, texts in kinds.items()}
-    alone = np.concatenate([each for each, _, _ in streams.values()])
-    table = [{"tokens": "alone", **{name: flagged(inside, alone) for name, *_ in WAYS}}]
-    table += [row(inside, streams, tokens, args.tokens) for tokens in LENGTHS if tokens < 2 * args.tokens]
+    table = [
+        {"texts": kind, **row(inside, group, tokens, args.tokens)}
+        for kind, group in [*((kind, [each]) for kind, each in streams.items()), ("all", [*streams.values()])]
+        for tokens in (0, *LENGTHS)
+    ]
     report(f"Benign {args.texts} texts flagged, %, {len(POLICIES)} policies", table, args.json)
 
 
@@ -77,16 +79,18 @@ def scored(inside: Inside, segmenter: Segmenter, text: str) -> Logits:
     return inside.score(segmenter.cut(text, "user").ids[:-1])
 
 
-def row(inside: Inside, streams: dict[str, tuple[Logits, Logits, Logits]], tokens: int, whole: int) -> dict[str, Any]:
-    """Return the rate of every way at one length."""
-    share = tokens / whole
-    return {"tokens": str(tokens)} | {
-        name: float(np.mean([flagged(inside, slices(each[1:], share, way)) for each in streams.values()]))
-        for name, *way in WAYS
-    }
+def row(inside: Inside, streams: Sequence[tuple[Logits, Logits, Logits]], tokens: int, whole: int) -> dict[str, Any]:
+    """Return the rate of every way at one length; 0 stands for the texts alone."""
+
+    def rate(stream: tuple[Logits, Logits, Logits], way: Sequence[Any]) -> float:
+        alone, *windows = stream
+        return flagged(inside, slices(windows, tokens / whole, way) if tokens else alone)
+
+    rates = {name: float(np.mean([rate(stream, way) for stream in streams])) for name, *way in WAYS}
+    return {"tokens": str(tokens or "alone"), **rates}
 
 
-def slices(stream: tuple[Logits, Logits], share: float, way: Sequence[Any]) -> Logits:
+def slices(stream: Sequence[Logits], share: float, way: Sequence[Any]) -> Logits:
     """Aggregate slices of a stream, each as long as a share of it, in one of the ways: [S, K]."""
     (method, slope, most, close), rng, found = way, np.random.default_rng(0), []
     for start in rng.random(SLICES):
