@@ -29,7 +29,7 @@ def rows():
 @pytest.mark.parametrize("interaction", ["lines", "lines-read", "prefix-lines", "full"])
 @pytest.mark.parametrize("tokens", [16, 8192])
 def test_rows_are_scored_as_the_trainer_scores_them(make_model, tiny_tokenizer, monkeypatch, interaction, tokens):
-    monkeypatch.setattr(module, "TOKENS", tokens)
+    monkeypatch.setitem(module.TOKENS, "cpu", tokens)
     model, collate, judged = make_model(interaction=interaction), Collator(tiny_tokenizer, max_text=32), [*rows()]
     panel = make_panel(judged, ("x", "y"), collate, instruction="written", interaction=interaction)
     logits = score(model, panel, "fp32")
@@ -41,6 +41,17 @@ def test_rows_are_scored_as_the_trainer_scores_them(make_model, tiny_tokenizer, 
     found = zip(panel.labels.tolist(), panel.groups.tolist(), logits.round(4).tolist(), strict=True)
     for one, other in zip(sorted(found), sorted(expected.values()), strict=True):
         assert one[:2] == other[:2] and one[2] == pytest.approx(other[2], abs=2e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_the_same_scores(make_model, tiny_tokenizer):
+    model = make_model()
+    panel = make_panel([*rows()], ("x", "y"), Collator(tiny_tokenizer), instruction="written", interaction="lines-read")
+    expected = score(model, panel, "fp32")
+    device = torch.device("cuda")
+    assert score(model.to(device), panel.to(device), "fp32") == pytest.approx(expected, abs=1e-2)
+    model.to("cpu")
 
 
 def test_an_empty_panel_has_no_scores(make_model, tiny_tokenizer):

@@ -14,6 +14,7 @@ pytest.importorskip("onnx")
 from typer.testing import CliRunner  # noqa: E402
 
 from unigurd_sdk import Guard, Policy  # noqa: E402
+from unigurd_sdk.checkpoint import Checkpoint  # noqa: E402
 from unigurd_trainer.cli import app  # noqa: E402
 from unigurd_trainer.errors import RecipeError, TrainerError  # noqa: E402
 from unigurd_trainer.merge import apply  # noqa: E402
@@ -145,7 +146,7 @@ def test_thresholds_are_chosen_where_the_search_does_not_look(make_search, tiny_
 def test_a_users_guard_and_ours_in_one_command(make_guard, tmp_path):
     file = tmp_path / "mine.jsonl"
     words = ("lamp", "door", "oven", "sofa", "window")
-    lines = [{"text": f"{w} {n}", "label": n % 2, "split": "dev" if n < 30 else ""} for n in range(40) for w in words]
+    lines = [{"text": f"{w} {n}", "label": n % 2, "split": "dev" if n < 190 else ""} for n in range(200) for w in words]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / "mine.yaml").write_text("name: mine\ndescription: No odd numbers.\n")
     out = tmp_path / "out"
@@ -159,7 +160,12 @@ def test_a_users_guard_and_ours_in_one_command(make_guard, tmp_path):
     assert "optimism gap" in result.output
     with Guard.from_pretrained(out / "merged") as guard:
         assert 0 < guard.check("lamp", policy=Policy(name="p", description="No lamps.")).score < 1
-    assert json.loads((out / "result.json").read_text())["rows"]["search"].keys() == {"mine"}
+    found = json.loads((out / "result.json").read_text())
+    assert found["rows"]["search"].keys() == {"mine"}
+    decision, manifest = found["merged"]["decision"], Checkpoint.open(out / "merged").manifest
+    assert decision["policy"] == "mine"
+    assert manifest.thresholds == ({"mine": decision["threshold"]} if decision["fitted"] else {})
+    assert manifest.temperature == decision["temperature"] != 1.5
 
 
 def test_bad_recipes_are_refused_before_anything_is_measured(make_search, tiny_data, tmp_path):

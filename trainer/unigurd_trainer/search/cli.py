@@ -44,6 +44,7 @@ def merge_search(
     seed: Annotated[int | None, typer.Option(help="Of the sampler.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Trials at the same time, each in a process.")] = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves the choice to torch.")] = 0,
+    device: Annotated[str, typer.Option(help="Where rows are scored: cpu, cuda or cuda:N.")] = "cpu",
 ) -> None:
     """Search for the best merge of guards on validation rows: weights, parameters, method (MMS)."""
     import torch
@@ -68,7 +69,7 @@ def merge_search(
             observe(trial)
             told(trial)
 
-        result = run(loaded, data, out, threads=threads, observe=both, stages=stages)
+        result = run(loaded, data, out, threads=threads, device=device, observe=both, stages=stages)
     _show(result, out)
 
 

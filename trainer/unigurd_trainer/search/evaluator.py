@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from unigurd_sdk.nn.model import GuardModel
 from unigurd_sdk.tokenizer import GuardTokenizer
 from unigurd_trainer.batching import Collator
+from unigurd_trainer.compute import Compute
 from unigurd_trainer.errors import TrainerError
 from unigurd_trainer.merge.apply import Gathered, gather
 from unigurd_trainer.merge.merger import Merged, Merger
@@ -20,7 +21,8 @@ from unigurd_trainer.merge.method import MergeMethod, configured
 from unigurd_trainer.merge.recipe import CandidateRecipe
 from unigurd_trainer.merge.registry import find_method
 from unigurd_trainer.merge.soup import Average
-from unigurd_trainer.metrics import Scores
+from unigurd_trainer.metrics import Labels, Scores
+from unigurd_trainer.search.averages import alone
 from unigurd_trainer.search.objective import choose_thresholds, f1s_of, mean_f1
 from unigurd_trainer.search.outcome import Outcome
 from unigurd_trainer.search.panel import Panel, make_panel, score
@@ -41,12 +43,13 @@ class Job:
     candidates: tuple[CandidateRecipe, ...]
     data: Path | None
     threads: int = 0
+    device: str = "cpu"
 
     def build(self) -> Evaluator:
         """Read candidates and rows."""
         if self.threads:
             torch.set_num_threads(self.threads)
-        return Evaluator.open(self.recipe, self.candidates, open_splits(self.recipe, self.data))
+        return Evaluator.open(self.recipe, self.candidates, open_splits(self.recipe, self.data), self.device)
 
 
 def open_splits(recipe: SearchRecipe, data: Path | None) -> Splits:
@@ -73,25 +76,46 @@ class Evaluator:
     merger: Merger
     halves: tuple[Sequence[Judged], Sequence[Judged]]
     _panels: dict[tuple[str, str], Panel] = field(default_factory=dict)
+    _alone: dict[str, dict[Split, Scores]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, recipe: SearchRecipe, candidates: tuple[CandidateRecipe, ...], splits: Splits) -> Evaluator:
-        """Find the candidates and hold them in memory; raises as a merge does."""
-        needing = next((name for name in recipe.method if find_method(name).needs_base), None)
-        method = needing or "average"
-        merge = recipe.merge(candidates, method=method, options=recipe.fixed(method))
-        gathered = gather(merge, hold=True)
+    def open(
+        cls, recipe: SearchRecipe, candidates: tuple[CandidateRecipe, ...], splits: Splits, device: str = "cpu"
+    ) -> Evaluator:
+        """Find the candidates and hold them in memory; `device` is where rows are scored. Raises as a merge does."""
+        return cls.of(recipe, candidates, splits, _gathered(recipe, candidates), device)
+
+    @classmethod
+    def of(
+        cls,
+        recipe: SearchRecipe,
+        candidates: tuple[CandidateRecipe, ...],
+        splits: Splits,
+        gathered: Gathered,
+        device: str = "cpu",
+    ) -> Evaluator:
+        """Begin with models that are gathered."""
         top = gathered.top
         if top.config is None:
             raise TrainerError(f"{top.name} has no classification layer; name runs and checkpoints as candidates.")
-        model = GuardModel(top.config).eval()
-        tokenizer = GuardTokenizer.from_file(top.tokenizer_file)
+        model = Compute(device).place(GuardModel(top.config).eval())
         longest = min(recipe.rows.max_text, top.config.encoder.positions)
-        collate = Collator(tokenizer, max_text=longest, max_line=min(recipe.rows.max_line, longest))
+        collate = Collator(
+            GuardTokenizer.from_file(top.tokenizer_file),
+            max_text=longest,
+            max_line=min(recipe.rows.max_line, longest),
+            slack=Compute(device).slack,
+        )
         rows = splits.rows["search"]
-        first = first_of(rows, recipe.abort.rows) if recipe.abort else (rows, ())
+        halves = first_of(rows, recipe.abort.rows) if recipe.abort else (rows, ())
         merger = Merger(gathered.ingredients, Average())
-        return cls(recipe, candidates, splits, gathered, model, collate, merger, first)
+        return cls(recipe, candidates, splits, gathered, model, collate, merger, halves)
+
+    def among(self, candidates: tuple[CandidateRecipe, ...]) -> Evaluator:
+        """The same rows and module for other candidates, or for the same with F1."""
+        gathered = _gathered(self.recipe, candidates)
+        merger = Merger(gathered.ingredients, Average())
+        return replace(self, candidates=candidates, gathered=gathered, merger=merger)
 
     def trial(self, point: Point, bar: float | None = None) -> Outcome:
         """Measure a point on the search split; below the `bar` on the first rows it is given up."""
@@ -108,12 +132,25 @@ class Evaluator:
             f1 = mean_f1(policies)
         return Outcome(f1, policies, first, thresholds, merging, time.perf_counter() - start)
 
+    def alone(self, index: int) -> dict[Split, Scores]:
+        """Logits of a candidate alone, as `logits` gives them; scored once."""
+        sha256 = self.gathered.sources[index].sha256
+        if sha256 not in self._alone:
+            self._alone[sha256] = self.logits(alone(self.recipe, index, len(self.candidates)))
+        return self._alone[sha256]
+
     def logits(self, point: Point) -> dict[Split, Scores]:
         """Logits of all rows of all splits under a point; rows of the search split as `trial` has them."""
         self.merge(point)
         search = np.concatenate([self._score(self._panel(name, point)) for name in ("first", "rest")])
         threshold = self._threshold_logits(point)
         return {"search": search, "threshold": threshold, "report": self._score(self._panel("report", point))}
+
+    def threshold_scores(self, point: Point) -> tuple[Labels, Scores]:
+        """Labels and logits of the threshold split under a point."""
+        self.merge(point)
+        panel = self._panel("threshold", point)
+        return panel.labels, self._score(panel)
 
     def measure(self, point: Point, logits: Mapping[Split, Scores]) -> dict[str, dict[str, float]]:
         """F1 by group on the search and the report split, of `logits`, with the thresholds that they give."""
@@ -158,8 +195,14 @@ class Evaluator:
             interaction = self.model.config.interaction
             self._panels[key] = make_panel(
                 parts[part], self.splits.groups, self.collate, instruction=key[1], interaction=interaction
-            )
+            ).to(next(self.model.parameters()).device)
         return self._panels[key]
+
+
+def _gathered(recipe: SearchRecipe, candidates: tuple[CandidateRecipe, ...]) -> Gathered:
+    """Read candidates, and their bases where any method needs these."""
+    method = next((name for name in recipe.method if find_method(name).needs_base), "average")
+    return gather(recipe.merge(candidates, method=method, options=recipe.fixed(method)), hold=True)
 
 
 def joined(one: Panel, other: Panel) -> Panel:

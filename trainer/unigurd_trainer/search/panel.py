@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,8 +25,8 @@ from unigurd_trainer.search.wording import worded
 
 __all__ = ["Panel", "make_panel", "score"]
 
-TOKENS = 8192
-"""Tokens that go through the encoder together: few enough for the cache, enough for wide products."""
+TOKENS = {"cpu": 8192, "cuda": 262_144}
+"""Tokens that go through the encoder together: on a CPU few enough for its cache, on a GPU enough to fill it."""
 
 Bucket = TypeVar("Bucket", LineBucket, TextBucket)
 
@@ -55,6 +55,10 @@ class Panel:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def to(self, device: torch.device) -> Panel:
+        """Copy what goes through the model to a device."""
+        return replace(self, batches=tuple(batch.to(device) for batch in self.batches))
+
 
 def make_panel(
     rows: Sequence[Judged], names: Sequence[str], collate: Collator, *, instruction: str, interaction: str
@@ -74,11 +78,11 @@ def score(model: GuardModel, panel: Panel, precision: str = "bf16") -> Scores:
     """Logits [N] of all rows of a panel."""
     model.eval()
     parts: list[Tensor] = []
-    with autocast(precision):
+    with autocast(precision, next(model.parameters()).device.type):
         for batch in panel.batches:
             apart = model.config.interaction in _APART
             parts += _score_apart(model, batch) if apart else [logits for _, logits, _ in forward(model, batch)]
-    return np.concatenate([np.empty(0), *(each.double().numpy() for each in parts)])
+    return np.concatenate([np.empty(0), *(each.double().cpu().numpy() for each in parts)])
 
 
 def _score_apart(model: GuardModel, batch: Batch) -> Iterator[Tensor]:
@@ -95,9 +99,9 @@ def _score_apart(model: GuardModel, batch: Batch) -> Iterator[Tensor]:
 
 def _packs(buckets: Sequence[Bucket]) -> Iterator[list[Bucket]]:
     """Cut buckets where they are larger than a pack, and put small ones together."""
-    pack, tokens = list[Bucket](), 0
-    for bucket in (part for each in buckets for part in _cut(each)):
-        if pack and tokens + bucket.mask.numel() > TOKENS:
+    pack, tokens, most = list[Bucket](), 0, TOKENS.get(buckets[0].mask.device.type, TOKENS["cpu"])
+    for bucket in (part for each in buckets for part in _cut(each, most)):
+        if pack and tokens + bucket.mask.numel() > most:
             yield pack
             pack, tokens = [], 0
         pack.append(bucket)
@@ -106,8 +110,8 @@ def _packs(buckets: Sequence[Bucket]) -> Iterator[list[Bucket]]:
         yield pack
 
 
-def _cut(bucket: Bucket) -> Iterator[Bucket]:
-    rows = max(TOKENS // bucket.mask.shape[1], 1)
+def _cut(bucket: Bucket, tokens: int) -> Iterator[Bucket]:
+    rows = max(tokens // bucket.mask.shape[1], 1)
     columns = [torch.split(getattr(bucket, each.name), rows) for each in fields(bucket)]
     return (type(bucket)(*column) for column in zip(*columns, strict=True))
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from unigurd_trainer.merge.soup import greedy_members
 from unigurd_trainer.metrics import Scores
+from unigurd_trainer.search.averages import alone, average_point
 from unigurd_trainer.search.evaluator import Evaluator
 from unigurd_trainer.search.journal import Journal
 from unigurd_trainer.search.point import Point
-from unigurd_trainer.search.singles import alone, average_point
 from unigurd_trainer.search.splits import Split
 
 __all__ = ["REFERENCE", "Measured", "References"]
@@ -65,11 +65,7 @@ class References:
 
     def greedy_soup(self, f1s: Sequence[float]) -> Measured:
         """The average of those that a greedy choice by F1 on the search split keeps (see `greedy_members`)."""
-
-        def f1(members: Sequence[int]) -> float:
-            return fmean(self.point(self._average(members)).search.values())
-
-        return self.point(self._average(greedy_members(f1s, f1)))
+        return self.point(self._average(greedy_members(f1s, self._search_f1)))
 
     def ensemble(self) -> Measured:
         """The mean of the logits of all candidates: K times the cost of a check, and what merging might reach."""
@@ -77,11 +73,20 @@ class References:
             return Measured(None, found["search"], found["report"])
         recipe, splits = self.evaluator.recipe, dict[Split, Scores]()
         for index in range(self._count):
-            logits = self.evaluator.logits(alone(recipe, index, self._count))
+            logits = self.evaluator.alone(index)
             splits = {split: splits.get(split, np.zeros(len(each))) + each for split, each in logits.items()}
         means = {split: total / self._count for split, total in splits.items()}
         found = self._keep("ensemble", means, alone(recipe, 0, self._count))
         return Measured(None, found["search"], found["report"])
+
+    def _search_f1(self, members: Sequence[int]) -> float:
+        """F1 of an average on the search split alone."""
+        what = {"members": list(members)}
+        found = self._find(what)
+        if found is None:
+            policies = dict(self.evaluator.trial(self._average(members)).policies)
+            found = self.journal.add({"kind": REFERENCE, "what": what, "search": policies})
+        return fmean(found["search"].values())
 
     @property
     def _count(self) -> int:

@@ -8,13 +8,11 @@ from statistics import fmean
 from typing import Any
 
 from unigurd_trainer.merge.recipe import CandidateRecipe
+from unigurd_trainer.search.averages import alone
 from unigurd_trainer.search.evaluator import Evaluator
 from unigurd_trainer.search.journal import Journal
-from unigurd_trainer.search.point import Point
-from unigurd_trainer.search.recipe import SearchRecipe
-from unigurd_trainer.search.space import INSTRUCTION, MERGE_TYPE, METHOD
 
-__all__ = ["SINGLE", "Single", "measure_singles", "average_point", "strongest"]
+__all__ = ["SINGLE", "Single", "measure_singles", "strongest"]
 
 SINGLE = "single"
 """Kind of a candidate's record in the journal."""
@@ -50,17 +48,6 @@ def strongest(singles: Sequence[Single], most: int) -> tuple[Single, ...]:
     return tuple(singles[index] for index in sorted(ranked[:most]))
 
 
-def average_point(recipe: SearchRecipe, weights: Sequence[float]) -> Point:
-    """The plain weighted average of all parameters."""
-    choices = {METHOD: "average", MERGE_TYPE: "all", INSTRUCTION: recipe.instructions[0]}
-    return Point.of(weights, choices)
-
-
-def alone(recipe: SearchRecipe, index: int, count: int) -> Point:
-    """Candidate `index` of `count`, alone."""
-    return average_point(recipe, [float(other == index) for other in range(count)])
-
-
 def measure_singles(evaluator: Evaluator, journal: Journal) -> tuple[Single, ...]:
     """Measure each candidate of an evaluator; those that the journal has are taken from there."""
     recipe, sources = evaluator.recipe, evaluator.gathered.sources
@@ -69,7 +56,7 @@ def measure_singles(evaluator: Evaluator, journal: Journal) -> tuple[Single, ...
     for index, (candidate, source) in enumerate(zip(evaluator.candidates, sources, strict=True)):
         if index not in known:
             point = alone(recipe, index, len(sources))
-            measured = evaluator.measure(point, evaluator.logits(point))
+            measured = evaluator.measure(point, evaluator.alone(index))
             known[index] = journal.add({"kind": SINGLE, "index": index, "path": candidate.path, **measured})
         single = Single(candidate, known[index]["search"], known[index]["report"])
         f1 = single.f1 if candidate.f1 is None else candidate.f1

@@ -18,6 +18,8 @@ from unigurd_trainer.merge import apply
 from unigurd_trainer.merge.model import digest
 from unigurd_trainer.merge.recipe import MergeRecipe
 from unigurd_trainer.recipe import read_recipe
+from unigurd_trainer.search.averages import alone
+from unigurd_trainer.search.deciding import set_threshold
 from unigurd_trainer.search.evaluator import Evaluator, Job, open_splits
 from unigurd_trainer.search.executor import Executor, Inline, Processes
 from unigurd_trainer.search.journal import Journal
@@ -27,7 +29,7 @@ from unigurd_trainer.search.recipe import SearchRecipe
 from unigurd_trainer.search.references import Measured, References
 from unigurd_trainer.search.registry import find_sampler
 from unigurd_trainer.search.sampler import configured_sampler
-from unigurd_trainer.search.singles import Single, alone, measure_singles, strongest
+from unigurd_trainer.search.singles import Single, measure_singles, strongest
 from unigurd_trainer.search.space import MERGE_TYPE, METHOD, Space
 from unigurd_trainer.search.splits import Splits
 from unigurd_trainer.search.toml import render_merge
@@ -51,6 +53,7 @@ class Ready:
 
     recipe: SearchRecipe
     data: Path | None
+    device: str
     journal: Journal
     evaluator: Evaluator
     singles: tuple[Single, ...]
@@ -75,6 +78,7 @@ def run(
     out: Path,
     *,
     threads: int = 0,
+    device: str = "cpu",
     observe: Observe = lambda trial: None,
     stages: Callable[[str], None] = lambda stage: None,
 ) -> dict[str, Any]:
@@ -86,6 +90,7 @@ def run(
         out: Gets the journal, the result, the recipe of the best merge, and in ``merged`` that merge: a run if all
             candidates are runs, otherwise a checkpoint.
         threads: Of the processes, where there are several workers; 0 shares the cores among them.
+        device: Where rows are scored: cpu, cuda or cuda:N.
         observe: Told of each new trial.
         stages: Told what begins.
 
@@ -97,7 +102,7 @@ def run(
     start = time.perf_counter()
     recipe.require_known()
     stages("reading rows and candidates")
-    ready = prepare(recipe, data, out, stages)
+    ready = prepare(recipe, data, out, stages, device)
     stages("searching")
     trials = _search(ready, threads, observe)
     stages("measuring what it is compared with")
@@ -112,18 +117,22 @@ def run(
 
 
 def prepare(
-    recipe: SearchRecipe, data: Path | None, out: Path, stages: Callable[[str], None] = lambda stage: None
+    recipe: SearchRecipe,
+    data: Path | None,
+    out: Path,
+    stages: Callable[[str], None] = lambda stage: None,
+    device: str = "cpu",
 ) -> Ready:
     """Open rows, candidates and journal, and measure the candidates; raises as `run` does."""
     splits = open_splits(recipe, data)
     require_wordings(recipe.instructions, [row.policy for rows in splits.rows.values() for row in rows])
-    evaluator = Evaluator.open(recipe, recipe.candidates, splits)
+    evaluator = Evaluator.open(recipe, recipe.candidates, splits, device)
     journal = Journal(out / JOURNAL, _identity(recipe, evaluator, splits))
     stages("measuring the candidates alone")
     measured = measure_singles(evaluator, journal)
     kept = strongest(measured, recipe.most)
-    again = Evaluator.open(recipe, tuple(single.candidate for single in kept), splits)
-    return Ready(recipe, data, journal, again, kept, measured)
+    again = evaluator.among(tuple(single.candidate for single in kept))
+    return Ready(recipe, data, device, journal, again, kept, measured)
 
 
 def _identity(recipe: SearchRecipe, evaluator: Evaluator, splits: Splits) -> dict[str, Any]:
@@ -156,7 +165,7 @@ def _executor(ready: Ready, threads: int) -> Executor:
     if recipe.workers == 1:
         return Inline(ready.evaluator)
     candidates = tuple(single.candidate for single in ready.singles)
-    return Processes(Job(recipe, candidates, ready.data, threads), recipe.workers)
+    return Processes(Job(recipe, candidates, ready.data, threads, ready.device), recipe.workers)
 
 
 def _choose(ready: Ready, trials: Sequence[Trial]) -> Point:
@@ -214,8 +223,9 @@ def _merge(ready: Ready, chosen: Point, out: Path) -> dict[str, Any]:
     merge = _merge_recipe(ready, chosen)
     file = out / BEST
     file.write_text(render_merge(merge, f"The best merge of {out / JOURNAL}."), encoding="utf-8")
-    written = read_recipe(file, MergeRecipe)
-    return {"folder": MERGED, **apply.run(written, out / MERGED)}
+    merged = apply.run(read_recipe(file, MergeRecipe), out / MERGED)
+    decided = set_threshold(ready.evaluator, chosen, out / MERGED)
+    return {"folder": MERGED, **merged, "decision": decided}
 
 
 def _merge_recipe(ready: Ready, point: Point) -> MergeRecipe:
