@@ -42,6 +42,9 @@ WAYS: tuple[tuple[str, Method, float, float, bool], ...] = (
 )
 """Name, method, slope, limit of the fall, and whether close windows are read."""
 
+SHORT = 128
+"""Tokens of a text that is shown alone."""
+
 
 def main() -> None:
     """Score the streams and report."""
@@ -66,7 +69,7 @@ def main() -> None:
 def stream(inside: Inside, texts: list[str], tokens: int) -> tuple[Logits, Logits, Logits]:
     """Score short texts alone, and the windows of all texts in a row: long ones and close ones."""
     encode = inside.long.tokenizer.encode
-    short = [text for text in texts if len(encode(text).ids) <= inside.manifest.close_above][:80]
+    short = [text for text in texts if len(encode(text).ids) <= SHORT][:80]
     alone = inside.score([ids for text in short for ids in inside.long.cut(text, "user").ids])
     joined = "\n\n".join(texts)[: tokens * 8]
     offsets = encode(joined).offsets

@@ -50,10 +50,10 @@ class Manifest(BaseModel):
     Lengths count tokens and include the special ones. Scores are sigmoid(logit / temperature); a text is
     unsafe from the threshold on. `thresholds` maps a built-in policy's name to its own threshold. `aggregation`,
     `window_slope` and `window_most` say how the windows of a text become one score (see `unigurd_sdk.aggregate`).
-    Texts of more than `close_above` tokens are also read in windows of `close_length` tokens, unless that is 0 or more
-    than half of `max_length`. `weights`
-    maps a variant ("onnx", "torch") to its file, or to its files by role ("policy", "text"). `state` names
-    the tensors of an encoded policy in the order of the policy graph's outputs. A `plain` checkpoint reads no policy.
+    Texts of more than `close_above` tokens (None: more than a window holds) are also read in windows of `close_length`
+    tokens, unless that is 0 or more than half of `max_length`. `weights` maps a variant ("onnx", "torch") to its file,
+    or to its files by role ("policy", "text"). `state` names the tensors of an encoded policy in the order of the policy
+    graph's outputs. A `plain` checkpoint reads no policy.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -81,7 +81,7 @@ class Manifest(BaseModel):
     window_slope: float = Field(default=0.75, ge=0.0)
     window_most: float = Field(default=3.0, ge=0.0)
     close_length: int = Field(default=52, ge=0)
-    close_above: int = Field(default=128, ge=0)
+    close_above: int | None = Field(default=None, ge=0)
 
     files: dict[str, FileEntry] = Field(default_factory=dict)
     weights: dict[str, str | dict[str, str]] = Field(default_factory=dict)

@@ -45,10 +45,14 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close windows: `segmenter` cuts them, from texts of more than `above` tokens."""
+    """Close windows: `segmenter` cuts them, of texts with more than `above` tokens, or that a window does not hold."""
 
     segmenter: Segmenter
-    above: int
+    above: int | None
+
+    def reads(self, segments: Segments) -> bool:
+        """Say whether a text that was cut into these long windows is read in close ones too."""
+        return len(segments.ids) > 1 if self.above is None else segments.tokens > self.above
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class Scanner:
         """Cut a reading into windows of both sizes; return its tokens."""
         segments = self.segmenter.cut(reading.text, role, prompt)
         cut.add(reading, segments)
-        if self.close is not None and segments.tokens > self.close.above:
+        if self.close is not None and self.close.reads(segments):
             cut.add(reading, self.close.segmenter.cut(reading.text, role, prompt))
         return segments.tokens
 

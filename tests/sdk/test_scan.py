@@ -185,6 +185,18 @@ def test_windows_become_a_score_as_the_manifest_says(keyword_checkpoint):
     assert verdict.score < verdict.windows[0].score
 
 
+def test_unless_the_manifest_says_otherwise_a_text_of_one_window_is_read_once(keyword_checkpoint):
+    def calls(count, **fields):
+        with with_manifest(keyword_checkpoint, **({"close_length": 12} | fields)) as guard:
+            return len(guard._engine._scan("cake " * count, None, "user").ids)
+
+    longest = Checkpoint.open(keyword_checkpoint).manifest.max_length
+    fits = longest // 2
+    assert calls(fits) == 1
+    assert calls(fits, close_above=fits - 1) > 1
+    assert calls(2 * longest) > calls(2 * longest, close_length=0) > 1
+
+
 @pytest.mark.parametrize(
     ("close", "longest", "reads"), [(52, 256, True), (16, 32, True), (17, 32, False), (0, 256, False)]
 )
