@@ -52,8 +52,8 @@ class Manifest(BaseModel):
     `window_slope` and `window_most` say how the windows of a text become one score (see `unigurd_sdk.aggregate`).
     Texts of more than `close_above` tokens (None: more than a window holds) are also read in windows of `close_length`
     tokens, unless that is 0 or more than half of `max_length`. `weights` maps a variant ("onnx", "torch") to its file,
-    or to its files by role ("policy", "text"). `state` names the tensors of an encoded policy in the order of the policy
-    graph's outputs. A `plain` checkpoint reads no policy.
+    or to its files by role ("policy", "text"). `state` names the tensors of an encoded policy in the order of the
+    policy graph's outputs. A `plain` checkpoint reads no policy.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
