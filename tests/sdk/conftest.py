@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from unigurd_sdk.checkpoint import write_manifest
+from unigurd_sdk.engine import Engine
+from unigurd_sdk.guard import Guard
 from unigurd_sdk.manifest import Manifest
+from unigurd_sdk.policy import Policy
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -14,6 +17,46 @@ WORDS = ("bomb", "cake", "recipe", "query", "response", "document", "filler", "g
 VOCABULARY = (*SPECIALS, *LETTERS, *("##" + letter for letter in LETTERS), *WORDS, *":.,!?[]")
 LENGTH, OVERLAP, TEMPERATURE = 32, 8, 2.0
 GAIN, BIAS = 8.0, -4.0
+BOMB = Policy(name="no-bombs", description="no weapons", disallowed=("bomb",))
+
+
+@pytest.fixture
+def guard_policies():
+    """The policies that the guards of a module are loaded with; a module may have others."""
+    return [BOMB]
+
+
+@pytest.fixture
+def load(keyword_checkpoint, guard_policies):
+    """Open guards that find words; they are closed after the test."""
+    opened = []
+
+    def load(**options):
+        opened.append(Guard.from_pretrained(keyword_checkpoint, threads=1, policies=guard_policies, **options))
+        return opened[-1]
+
+    yield load
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def guard(load):
+    return load()
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """What any guard was asked: (role, text, prompt), as it is asked."""
+    asked: list[tuple[str, str, str | None]] = []
+    answer = Engine.answer
+
+    def record(self, texts, prompts, request):
+        asked.extend((request.role, text, prompt) for text, prompt in zip(texts, prompts, strict=True))
+        return answer(self, texts, prompts, request)
+
+    monkeypatch.setattr(Engine, "answer", record)
+    return asked
 
 
 @pytest.fixture(scope="session")

@@ -9,31 +9,12 @@ import time
 import pytest
 
 from unigurd_sdk.errors import CheckTimeout, ConfigError, GuardClosed, InferenceError, PolicyError
-from unigurd_sdk.guard import Guard
 from unigurd_sdk.judge import located, worst
 from unigurd_sdk.policy import Policy
 from unigurd_sdk.runtime.onnx import OnnxRuntime
 from unigurd_sdk.verdict import Report, TokenCount, Verdict, Window
 
 BOMB = Policy(name="no-bombs", description="no weapons", disallowed=("bomb",))
-
-
-@pytest.fixture
-def load(keyword_checkpoint):
-    opened = []
-
-    def load(**options):
-        opened.append(Guard.from_pretrained(keyword_checkpoint, threads=1, policies=[BOMB], **options))
-        return opened[-1]
-
-    yield load
-    for each in opened:
-        each.close()
-
-
-@pytest.fixture
-def guard(load):
-    return load()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 
 from unigurd_sdk.conversation.report import ConversationReport, Finding
-from unigurd_sdk.engine import Engine
 from unigurd_sdk.errors import (
     CheckTimeout,
     ConfigError,
@@ -19,7 +18,6 @@ from unigurd_sdk.errors import (
     PromptBlocked,
     UnknownPolicy,
 )
-from unigurd_sdk.guard import Guard
 from unigurd_sdk.judge import Judge
 from unigurd_sdk.policy import Policy
 from unigurd_sdk.runtime.onnx import OnnxRuntime
@@ -27,38 +25,6 @@ from unigurd_sdk.verdict import Report, Verdict
 
 BOMB = Policy(name="no-bombs", description="no weapons", disallowed=("bomb",))
 BOTH = Policy(name="no-both", description="no food", disallowed=("bomb", "cake"))
-
-
-@pytest.fixture
-def load(keyword_checkpoint):
-    opened = []
-
-    def load(**options):
-        opened.append(Guard.from_pretrained(keyword_checkpoint, threads=1, policies=[BOMB], **options))
-        return opened[-1]
-
-    yield load
-    for each in opened:
-        each.close()
-
-
-@pytest.fixture
-def guard(load):
-    return load()
-
-
-@pytest.fixture
-def judged(monkeypatch):
-    """What was asked: (role, text, prompt)."""
-    asked: list[tuple[str, str, str | None]] = []
-    answer = Engine.answer
-
-    def record(self, texts, prompts, request):
-        asked.extend((request.role, text, prompt) for text, prompt in zip(texts, prompts, strict=True))
-        return answer(self, texts, prompts, request)
-
-    monkeypatch.setattr(Engine, "answer", record)
-    return asked
 
 
 def user(text):

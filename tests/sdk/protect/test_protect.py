@@ -11,9 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from unigurd_sdk.engine import Engine
 from unigurd_sdk.errors import CheckTimeout, ConfigError, InferenceError, PromptBlocked, UnknownPolicy
-from unigurd_sdk.guard import Guard
 from unigurd_sdk.policy import Policy
 from unigurd_sdk.runtime.onnx import OnnxRuntime
 from unigurd_sdk.stream.guarded import AsyncGuardedStream, GuardedStream
@@ -24,35 +22,8 @@ CAKE = Policy(name="no-cakes", description="no food", disallowed=("cake",))
 
 
 @pytest.fixture
-def load(keyword_checkpoint):
-    opened = []
-
-    def load(**options):
-        opened.append(Guard.from_pretrained(keyword_checkpoint, threads=1, policies=[BOMB, CAKE], **options))
-        return opened[-1]
-
-    yield load
-    for each in opened:
-        each.close()
-
-
-@pytest.fixture
-def guard(load):
-    return load()
-
-
-@pytest.fixture
-def judged(monkeypatch):
-    """What was asked: (role, text, prompt)."""
-    asked: list[tuple[str, str, str | None]] = []
-    answer = Engine.answer
-
-    def record(self, texts, prompts, request):
-        asked.extend((request.role, text, prompt) for text, prompt in zip(texts, prompts, strict=True))
-        return answer(self, texts, prompts, request)
-
-    monkeypatch.setattr(Engine, "answer", record)
-    return asked
+def guard_policies():
+    return [BOMB, CAKE]
 
 
 def functions(protect, called):

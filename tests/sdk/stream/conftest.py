@@ -1,11 +1,10 @@
-"""A guard that finds words, and a record of every text that it was asked to judge."""
+"""A record of every text that a guard was asked to judge."""
 
 from __future__ import annotations
 
 import pytest
 
 from unigurd_sdk.engine import Engine
-from unigurd_sdk.guard import Guard
 from unigurd_sdk.policy import Policy
 
 BOMB = Policy(name="no-bombs", description="no weapons", disallowed=("bomb",))
@@ -14,24 +13,6 @@ BOMB = Policy(name="no-bombs", description="no weapons", disallowed=("bomb",))
 @pytest.fixture
 def policy():
     return BOMB
-
-
-@pytest.fixture
-def load(keyword_checkpoint):
-    opened = []
-
-    def load(**options):
-        opened.append(Guard.from_pretrained(keyword_checkpoint, threads=1, policies=[BOMB], **options))
-        return opened[-1]
-
-    yield load
-    for each in opened:
-        each.close()
-
-
-@pytest.fixture
-def guard(load):
-    return load()
 
 
 @pytest.fixture
