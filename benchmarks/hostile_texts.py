@@ -75,7 +75,7 @@ def _safe(row: dict[str, Any]) -> bool:
 def readmes() -> Iterator[str]:
     """Give the paragraphs of the readme of every installed package."""
     for distribution in distributions():
-        text = distribution.metadata.get_payload()
+        text = distribution.metadata.json.get("description")
         if isinstance(text, str):
             yield from (part for part in text.split("\n\n") if 80 < len(part) < 1000)
 

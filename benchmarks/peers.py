@@ -62,7 +62,7 @@ def pipelines(base: str, text: str, threads: int) -> Mapping[str, Callable[[], o
 
     from unigurd_trainer.base import find_base
 
-    logging.set_verbosity_error()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     torch.set_num_threads(threads)
     source = find_base(base).folder
     model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=2)
@@ -78,7 +78,7 @@ def profanity(text: str) -> Mapping[str, Callable[[], object]]:
     """A linear classifier of one fixed subject."""
     if not find_spec("profanity_check"):
         return {}
-    from profanity_check import predict_prob
+    from profanity_check import predict_prob  # type: ignore[import-not-found]
 
     return {"alt-profanity-check": partial(predict_prob, [text])}
 

@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write OUT.json and OUT.md")
     args = parser.parse_args()
     console = Console()
-    aims = []
+    aims: list[Aim] = []
     for part in (of_latency, of_policies, of_peers, of_cold_start, of_throughput, of_streams):
         with console.status(part.__name__.replace("of_", "").replace("_", " ")):
             aims += part(args.checkpoint, args.quick)

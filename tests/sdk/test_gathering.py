@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def busy():
     """A gatherer that is busy with a first call, and what answers for it."""
     opened: list[Gatherer] = []
 
-    def start(*failing: str) -> tuple[Gatherer, Answering, Future]:
+    def start(*failing: str) -> tuple[Gatherer, Answering, Future[Any]]:
         answering = Answering(*failing)
         gatherer = Gatherer(answering)
         opened.append(gatherer)

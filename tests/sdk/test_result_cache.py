@@ -11,6 +11,7 @@ from unigurd_sdk.guard import Guard
 from unigurd_sdk.policy import Policy
 from unigurd_sdk.request import Request
 from unigurd_sdk.result_cache import ResultCache
+from unigurd_sdk.template import Role
 from unigurd_sdk.verdict import TokenCount, Verdict
 
 TAX = Policy(name="tax", description="no tax")
@@ -34,7 +35,7 @@ class Asking:
         )  # fmt: skip
 
 
-def ask(policy: Policy = TAX, threshold: float = 0.5, role: str = "user") -> Request:
+def ask(policy: Policy = TAX, threshold: float = 0.5, role: Role = "user") -> Request:
     return Request((policy,), (threshold,), role, time.perf_counter())
 
 
@@ -98,13 +99,20 @@ def test_a_size_below_one_is_refused():
         ResultCache(0)
 
 
+def counted(score, runs: list[int]):
+    def call(*asked):
+        runs.append(1)
+        return score(*asked)
+
+    return call
+
+
 def test_a_guard_remembers_only_if_asked_to(keyword_checkpoint, monkeypatch):
-    bomb, runs = Policy(name="no-bombs", description="no weapons", disallowed=("bomb",)), []
+    bomb, runs = Policy(name="no-bombs", description="no weapons", disallowed=("bomb",)), list[int]()
     for size in (0, 10):
         with Guard.from_pretrained(keyword_checkpoint, threads=1, cache_results=size) as guard:
             first = guard.check("bomb \ud800", bomb)
-            score = guard._engine._score
-            monkeypatch.setattr(guard._engine, "_score", lambda *asked, _score=score: runs.append(1) or _score(*asked))
+            monkeypatch.setattr(guard._engine, "_score", counted(guard._engine._score, runs))
             second = guard.check("bomb \ud800", bomb)
             assert (first.score, first.windows, first.unsafe) == (second.score, second.windows, second.unsafe)
     assert len(runs) == 1
