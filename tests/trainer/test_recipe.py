@@ -117,5 +117,6 @@ def test_committed_recipes_are_valid(path):
     from unigurd_trainer.merge.recipe import MergeRecipe
     from unigurd_trainer.search.recipe import SearchRecipe
 
-    kind = {"merge": MergeRecipe, "search": SearchRecipe}.get(path.parent.name, GipRecipe)
-    assert read_recipe(path, kind).name
+    kinds: dict[str, type[MergeRecipe | SearchRecipe]] = {"merge": MergeRecipe, "search": SearchRecipe}
+    kind = kinds.get(path.parent.name)
+    assert (load_recipe(path) if kind is None else read_recipe(path, kind)).name

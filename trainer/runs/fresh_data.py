@@ -3,8 +3,8 @@
     python trainer/runs/fresh_data.py --data DATA --out FOLDER [--known 2.0] [--seed 0]
 
 Validation rows of the half that `unigurd-train evaluate` does not report become training rows; of the rows that trained
-`uniguard`, so many remain for each new one, so that it does not forget. The reported half stays as it is. A guard that was
-trained on this is for measuring only: nothing is left to set its thresholds on.
+`uniguard`, so many remain for each new one, so that it does not forget. The reported half stays as it is. A guard that
+was trained on this is for measuring only: nothing is left to set its thresholds on.
 """
 
 from __future__ import annotations
