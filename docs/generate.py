@@ -117,6 +117,7 @@ def baseline_categories() -> str:
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
+    "ablation-gip": partial(results_file, "ablation-gip"),
     "ablation-tasks": partial(results_file, "ablation-tasks"),
     "baselines": baseline_table,
     "baseline-categories": baseline_categories,
