@@ -121,6 +121,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "ablation-tasks": partial(results_file, "ablation-tasks"),
     "baselines": baseline_table,
     "baseline-categories": baseline_categories,
+    "bench-aims": partial(results_file, "bench"),
     "bench-depth": partial(benchmark, "depth"),
     "bench-fusion": partial(benchmark, "fusion"),
     "bench-latency": partial(benchmark, "latency"),
