@@ -26,6 +26,8 @@ Curves = dict[str, dict[int, Mean]]
 LEFTMOST = 20
 """Where a logarithmic axis shows size 0."""
 
+MARGIN = 0.06
+
 MEASURES = {"auc": "AUC", "f1": "F1 at .5", "fpr": "FPR at .5"}
 
 
@@ -76,13 +78,21 @@ def plot(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
     panels = figure.subplots(len(groups), 2, squeeze=False)
     for group, pair in zip(groups, panels, strict=True):
         for axes, measure in zip(pair, ("auc", "f1"), strict=True):
-            for name, series in sorted(curves(rows, measure, group).items()):
+            found = curves(rows, measure, group)
+            for name, series in sorted(found.items()):
                 _draw(axes, name, series)
+            axes.set_ylim(*_around(found))
             axes.set(xscale="log", xlabel="training texts (leftmost: none)", ylabel=MEASURES[measure])
             axes.set_title(", ".join(group), fontsize="small")
             axes.grid(alpha=0.3)
             axes.legend(fontsize="small")
     save(figure, out)
+
+
+def _around(found: Curves) -> tuple[float, float]:
+    """Bounds of an axis that holds all means; the bands of few seeds are wider than what can be."""
+    means = [mean.value for series in found.values() for mean in series.values()]
+    return max(0.0, min(means) - MARGIN), min(1.0, max(means) + MARGIN)
 
 
 def _draw(axes: Axes, name: str, series: Mapping[int, Mean]) -> None:
