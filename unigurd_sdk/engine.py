@@ -54,7 +54,7 @@ class Options:
     limits: Limits
     views: tuple[View, ...]
     cache_size: int
-    cache_results: int = 0
+    cache_results: int
 
 
 class Engine:
@@ -64,11 +64,8 @@ class Engine:
         """Prepare to run `checkpoint`; nothing is loaded yet."""
         self.checkpoint = checkpoint
         self.options = options
-        self._states: StateCache[PolicyState] = StateCache(options.cache_size)
-        self._results = ResultCache(options.cache_results) if options.cache_results else None
-        self._loaded: tuple[Runtime, Scanner] | None = None
-        self._lock = threading.Lock()
         self._closed = False
+        self._begin()
         renew_after_fork(self)
 
     def answer(
@@ -109,9 +106,14 @@ class Engine:
     def renew(self) -> None:
         """Begin anew in a forked process: the model is loaded again at the next check."""
         leave(self._loaded)
-        self._loaded, self._lock = None, threading.Lock()
-        self._states = StateCache(self.options.cache_size)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have nothing loaded and nothing remembered."""
+        self._states: StateCache[PolicyState] = StateCache(self.options.cache_size)
         self._results = ResultCache(self.options.cache_results) if self.options.cache_results else None
+        self._loaded: tuple[Runtime, Scanner] | None = None
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Release the model and refuse further checks; checks that are running finish."""

@@ -118,8 +118,7 @@ class Gatherer:
                 except BaseException as error:
                     call.future.set_exception(error)
                 else:
-                    key = request.role, request.thresholds, tuple(policy.fingerprint for policy in request.policies)
-                    groups.setdefault(key, []).append((call, request))
+                    groups.setdefault(request.question, []).append((call, request))
         for group in groups.values():
             self._reply_alike(group)
 

@@ -30,6 +30,11 @@ class Request:
     role: Role
     started: float
 
+    @property
+    def question(self) -> tuple[object, ...]:
+        """Equal for requests whose verdicts on a text are the same, names of policies included."""
+        return tuple((policy.name, policy.fingerprint) for policy in self.policies), self.thresholds, self.role
+
 
 @dataclass(frozen=True, slots=True)
 class Resolver:

@@ -77,7 +77,6 @@ class ResultCache:
 
     def _name(self, text: str, prompt: str | None, request: Request) -> bytes:
         """Hash everything that a verdict depends on, apart from the checkpoint."""
-        policies = [(policy.name, policy.fingerprint) for policy in request.policies]
-        asked = repr((policies, request.thresholds, request.role, prompt is None, len(prompt or "")))
+        asked = repr((request.question, prompt is None, len(prompt or "")))
         content = "\0".join((asked, prompt or "", text))
         return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), key=self._key, digest_size=_KEY_BYTES).digest()

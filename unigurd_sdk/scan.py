@@ -1,8 +1,8 @@
 """Scans: everything that is scored for one text, the windows of all its readings.
 
 One sentence in a window of 250 tokens is outvoted by the others (docs/hostile-inputs.md has the figures). So texts
-that are not short are read twice: in windows as long as the model takes, and in close ones, of a sentence or two, that
-overlap by half.
+that one window does not hold are read twice: in windows as long as the model takes, and in close ones, of a sentence or
+two, that overlap by half.
 """
 
 from __future__ import annotations

@@ -79,6 +79,14 @@ def test_only_calls_that_ask_the_same_are_answered_together(busy):
     assert answering.batches[1:] == [["0", "2", "4"], ["1", "3", "5"], ["other threshold"]]
 
 
+def test_policies_of_one_wording_keep_their_names(busy):
+    gatherer, answering, _ = busy()
+    renamed = TAX.model_copy(update={"name": "fees"})
+    futures = [gatherer.submit(call("a", policy)) for policy in (TAX, renamed)]
+    answering.go.set()
+    assert [future.result(10)[0] for future in futures] == ["tax: a, None", "fees: a, None"]
+
+
 def test_a_batch_is_bounded(busy):
     gatherer, answering, _ = busy()
     futures = [gatherer.submit(call(str(n))) for n in range(MOST_TOGETHER + 5)]
