@@ -22,3 +22,11 @@ for name in mtg-fresh mtg-half; do
   unigurd-train evaluate "runs/eval/$name" --data "$data" --set sdg-dev --set sdg-unseen --set pool-dev \
     --set gip-unseen-domain --threshold fixed=0.5 --against uniguard --out "docs/results/$name.json" --threads "$threads"
 done
+
+# What more training on known rows does to new policies.
+if [ ! -d runs/eval/mtg-a ]; then
+  unigurd-train export runs/candidates/mtg-a --out runs/eval/mtg-a --data "$data" --name multitaskguard
+  unigurd-train calibrate runs/eval/mtg-a --data "$data" --most-fpr 0.1 --policy-fpr hate=0.2 --threads "$threads"
+fi
+unigurd-train evaluate runs/eval/mtg-a --data "$data" --set sdg-unseen --set gip-unseen-domain --set sdg-dev \
+  --against uniguard --out docs/results/mtg-a.json --threads "$threads"
