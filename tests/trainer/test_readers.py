@@ -9,7 +9,7 @@ import pytest
 
 from unigurd_trainer import readers
 from unigurd_trainer.errors import DataError, LeakageError
-from unigurd_trainer.rows import CellKey
+from unigurd_trainer.rows import CellKey, Document
 
 POOL = {
     "text": "hi", "label": "safe", "policy": "toxicity", "category": "", "source": "wiki", "lang": "en",
@@ -220,3 +220,15 @@ def test_skeletons_with_an_unknown_join_are_an_error(put):
     row["join"] = {"disallowed": "or"}
     data = put("gip/skeletons.json", json.dumps({"skeletons": [row]}))
     assert readers.read_skeletons(data)[0].render(disallowed=["a", "b"]) == "a or b"
+
+
+def test_documents_are_read_with_their_licence_and_may_be_absent(tiny_data, tmp_path):
+    assert readers.read_documents(tiny_data) == ()
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    rows = [{"text": "A long manual.", "source": "django_docs", "licence": "BSD-3-Clause"}, {"text": "x"}]
+    (folder / "a.jsonl").write_text(json.dumps(rows[0]))
+    assert readers.read_documents(tmp_path) == (Document("A long manual.", "django_docs", "BSD-3-Clause"),)
+    (folder / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError, match="a.jsonl, line 2: the field 'source'"):
+        readers.read_documents(tmp_path)

@@ -120,3 +120,11 @@ def test_committed_recipes_are_valid(path):
     kinds: dict[str, type[MergeRecipe | SearchRecipe]] = {"merge": MergeRecipe, "search": SearchRecipe}
     kind = kinds.get(path.parent.name)
     assert (load_recipe(path) if kind is None else read_recipe(path, kind)).name
+
+
+def test_settings_that_came_later_change_no_hash_until_they_are_set(put):
+    plain, same, other = (
+        load_recipe(put(f'name = "a"\nsteps = 1\n[data]\n{line}\n'))
+        for line in ("", "documents = 0.0", "documents = 0.2")
+    )
+    assert plain.fingerprint == same.fingerprint != other.fingerprint

@@ -1,19 +1,27 @@
 #!/usr/bin/env bash
 # The merge searches of docs/search.md: each sampler with each method, equal budgets, three seeds, on the candidates that
-# trainer/runs/candidates.sh trained. A full trial takes about 11 s of one thread; what is finished is not run again, and
-# what was killed goes on.
+# trainer/runs/second.sh trained. What is finished is not run again, and what was killed goes on.
+# On one CPU thread a full trial takes about 11 s; with DEVICE=cuda PARALLEL=12 all of it takes minutes.
 set -euo pipefail
 export PATH="$PWD/${VENV:-.venv}/bin:$PATH"
-data=${UNIGURD_DATA:-../shared/data}
+export data=${DATA:-${UNIGURD_DATA:-../shared/data}} train=${TRAIN:-unigurd-train}
+export recipe=${RECIPE:-trainer/recipes/search/second.toml} out=${OUT_SEARCH:-runs/search}
+export threads=${THREADS:-1} device=${DEVICE:-cpu} trials=${TRIALS:-50}
+mkdir -p "$out"
+search() { # method, sampler, seed
+  local folder=$out/$1-$2-$3
+  [ -f "$folder/result.json" ] ||
+    $train merge-search "$recipe" --data "$data" --out "$folder" --threads "$threads" --device "$device" \
+      --method "$1" --sampler "$2" --seed "$3" --trials "$trials" > "$folder.log" 2>&1 ||
+    tail -n 5 "$folder.log"
+}
+export -f search
 for seed in ${SEEDS:-1 2 3}; do
   for method in ${METHODS:-average slerp ties dare}; do
     for sampler in ${SAMPLERS:-random thompson epsilon-greedy ucb}; do
-      out=runs/search/$method-$sampler-$seed
-      [ -f "$out/result.json" ] ||
-        unigurd-train merge-search trainer/recipes/search/uniguard.toml --data "$data" --out "$out" --threads "${THREADS:-1}" \
-          --method "$method" --sampler "$sampler" --seed "$seed" --trials "${TRIALS:-50}"
+      echo "$method $sampler $seed"
     done
   done
-done
-unigurd-train search-tables runs/search/* --out docs/results/search
-unigurd-train plot runs/search/* --out docs/results/search-plots
+done | xargs -P "${PARALLEL:-1}" -L 1 bash -c 'search "$@"' _
+$train search-tables "$out"/*/ --out docs/results/search
+$train plot "$out"/*/ --out docs/results/search-plots

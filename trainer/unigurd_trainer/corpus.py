@@ -14,7 +14,7 @@ from unigurd_trainer.compose import Composer, ComposeSettings
 from unigurd_trainer.errors import DataError
 from unigurd_trainer.holdout import Holdout, plan_holdout
 from unigurd_trainer.mixture import Mixture, MixtureSettings, trainable_intents, trainable_pool
-from unigurd_trainer.rows import Behaviour, ConditionedRow, IntentRow, PoolRow
+from unigurd_trainer.rows import Behaviour, ConditionedRow, Document, IntentRow, PoolRow
 from unigurd_trainer.skeletons import Skeleton
 
 __all__ = ["Corpus", "data_hash"]
@@ -31,6 +31,7 @@ class Corpus:
         behaviours, intents, skeletons: The raw material of composed policies.
         policies, conditioned: Written policies by name, and the rows written for them.
         pool: Public rows of both splits.
+        documents: Harmless prose.
         holdout: What training must not see.
     """
 
@@ -41,6 +42,7 @@ class Corpus:
     conditioned: tuple[ConditionedRow, ...]
     pool: tuple[PoolRow, ...]
     holdout: Holdout
+    documents: tuple[Document, ...] = ()
 
     @classmethod
     def read(
@@ -72,6 +74,7 @@ class Corpus:
             conditioned=conditioned,
             pool=pool + dev,
             holdout=replace(holdout, excluded=frozenset(exclude) | (names - set(only) - {""} if only else set())),
+            documents=readers.read_documents(data),
         )
 
     def composer(self, *, seed: int = 0, settings: ComposeSettings | None = None) -> Composer:
@@ -91,13 +94,14 @@ class Corpus:
     ) -> Mixture:
         """Return the training stream."""
         composer = self.composer(seed=seed, settings=compose)
-        return Mixture(composer, self.conditioned, self.pool, self.policies, self.holdout, seed=seed, settings=settings)
+        rows = (self.conditioned, self.pool, self.policies, self.holdout)
+        return Mixture(composer, *rows, seed=seed, settings=settings, documents=self.documents)
 
 
 def data_hash(data: Path) -> str:
     """Sha256 (16 hex digits) over the names and contents of the training files; `dev` is not one of them."""
     digest = hashlib.sha256()
-    folders = ("pool", "intents", "gip", "policies", "sdg")
+    folders = ("pool", "intents", "gip", "policies", "sdg", "documents")
     for path in sorted(p for folder in folders for p in (data / folder).glob("*") if p.is_file()):
         digest.update(path.relative_to(data).as_posix().encode())
         digest.update(path.read_bytes())

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from unigurd_trainer.briefs import brief
 from unigurd_trainer.contexts import among, slice_of
 from unigurd_trainer.personas import in_persona, persona
+from unigurd_trainer.prose import Prose
 from unigurd_trainer.rows import Example
 from unigurd_trainer.urn import Urn
 
@@ -32,22 +33,29 @@ class Dressing:
 
     Attributes:
         urn: Where harmless texts come from.
+        prose: Where documents come from.
         contexts: Probability that a text is put among others.
         personas: Probability that a text becomes the request of a persona.
         chat_personas: The same for chat; half of these are a persona alone.
         briefs: Probability that chat gives way to a composed brief, and that one stands among the others.
         slices: Probability that a long safe text is shown by a part of it.
+        documents: Probability that a text stands in a document, and that chat gives way to a piece of one.
     """
 
     urn: Urn
+    prose: Prose = Prose()
     contexts: float = 0.0
     personas: float = 0.0
     chat_personas: float = 0.0
     slices: float = 0.0
     briefs: float = 0.0
+    documents: float = 0.0
 
     def chat(self, rng: random.Random, example: Example) -> Example:
         """Return a chat example, perhaps with a persona around it, or a brief or a persona instead of it."""
+        if self.documents and rng.random() < self.documents:
+            piece = self.prose.piece(rng)
+            return _placed(rng, replace(example, text=piece.text, source=piece.source, licence=piece.licence, lang=""))
         draw = rng.random()
         if draw >= self.briefs + self.chat_personas:
             return self.text(rng, example)
@@ -61,6 +69,8 @@ class Dressing:
         text = example.text
         if example.label == 0 and len(text) > ROOM and rng.random() < self.slices:
             text = slice_of(text, rng, SLICE_WORDS)
+        if self.documents and rng.random() < self.documents:
+            return _placed(rng, replace(example, text=self.prose.around(text, rng)))
         draw = rng.random()
         if draw < self.contexts:
             text = self._among(rng, text)
@@ -80,6 +90,11 @@ class Dressing:
         if others and rng.random() < self.briefs:
             others[0] = slice_of(brief(rng), rng, max(1, len(others[0]) // _WORD))
         return among(text, others, rng)
+
+
+def _placed(rng: random.Random, example: Example) -> Example:
+    """Let the text of a document be the user's, as often as not."""
+    return replace(example, role=rng.choice(("user", "document")))
 
 
 def _part(text: str, rng: random.Random) -> str:

@@ -20,7 +20,7 @@ from unigurd_trainer.errors import TrainerError
 from unigurd_trainer.export import export
 from unigurd_trainer.gip import build
 from unigurd_trainer.licences import sources_of
-from unigurd_trainer.mixture import trainable_intents, trainable_pool
+from unigurd_trainer.mixture import trainable_documents, trainable_intents, trainable_pool
 from unigurd_trainer.parity import Parity, compare, probes
 from unigurd_trainer.precision import Precision, Weights
 from unigurd_trainer.recipe import GipRecipe
@@ -134,7 +134,8 @@ def _sources(recipe: GipRecipe, data: Path | None) -> tuple[str, ...]:
     intents = trainable_intents(corpus.intents, corpus.holdout)
     pool = trainable_pool(corpus.pool, corpus.holdout)
     written = [row for row in corpus.conditioned if row.split == "train"]
-    return tuple(f"{source}: {licence}" for source, licence in sources_of([*intents, *pool, *written]).items())
+    prose = trainable_documents(corpus.documents, corpus.holdout) if spec.documents else []
+    return tuple(f"{source}: {licence}" for source, licence in sources_of([*intents, *pool, *written, *prose]).items())
 
 
 def _compare(folder: Path, model: GuardModel) -> Exported:

@@ -108,7 +108,7 @@ def prepare(recipe: GipRecipe, data: Path, out: Path, compute: Compute = DEFAULT
 
 def mixture_settings(data: DataRecipe) -> dict[str, Any]:
     """Translate the data part of a recipe into the settings of the mixture and of its composer."""
-    same = ("texts", "augment", "contexts", "personas", "chat_personas", "slices", "briefs", "chat_share")
+    same = ("texts", "augment", "contexts", "personas", "chat_personas", "slices", "briefs", "chat_share", "documents")
     values = {name: getattr(data, name) for name in same}
     settings = MixtureSettings(shares=data.shares, stranger_share=data.strangers, **values)
     return {

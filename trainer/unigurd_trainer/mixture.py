@@ -22,13 +22,15 @@ from unigurd_trainer.dressing import Dressing
 from unigurd_trainer.errors import DataError
 from unigurd_trainer.holdout import Holdout
 from unigurd_trainer.leakage import assert_trainable
-from unigurd_trainer.rows import ConditionedRow, Episode, Example, IntentRow, PoolRow
+from unigurd_trainer.prose import Prose
+from unigurd_trainer.rows import ConditionedRow, Document, Episode, Example, IntentRow, PoolRow
 from unigurd_trainer.urn import Urn
 
 __all__ = [
     "Mixture",
     "MixtureSettings",
     "public_example",
+    "trainable_documents",
     "trainable_intents",
     "trainable_pool",
     "trainable_rows",
@@ -54,7 +56,7 @@ class MixtureSettings:
         chat_share: Share of presumed-safe chat in their episodes.
         strangers: Fixed policies whose texts, safe or not, are presumed safe under another one.
         stranger_share: Share of these in its episodes.
-        contexts, personas, chat_personas, slices, briefs: How public texts are dressed (see `Dressing`).
+        contexts, personas, chat_personas, slices, briefs, documents: How public texts are dressed (see `Dressing`).
         drop_lists: Probability that a written policy is shown as its description only.
         document_as_user: Probability that a text with the role ``document`` is shown as the user's.
         augment: Probability that a written text is changed lightly.
@@ -81,6 +83,7 @@ class MixtureSettings:
     chat_personas: float = 0.0
     slices: float = 0.0
     briefs: float = 0.0
+    documents: float = 0.0
     drop_lists: float = 0.25
     document_as_user: float = 0.25
     augment: float = 0.0
@@ -98,6 +101,7 @@ class Mixture:
         holdout: What training must not see.
         seed: Another seed draws other episodes.
         settings: Shares and sizes.
+        documents: Harmless prose for the share of `settings.documents`.
 
     Raises:
         LeakageError: if a row that the holdout lets through is for measuring only.
@@ -114,6 +118,7 @@ class Mixture:
         *,
         seed: int = 0,
         settings: MixtureSettings | None = None,
+        documents: Sequence[Document] = (),
     ) -> None:
         self.settings = settings or MixtureSettings()
         self.seed = seed
@@ -121,8 +126,9 @@ class Mixture:
         self._policies = policies
         self._deck = Deck(trainable_rows(conditioned, holdout), size=self.settings.texts, seed=seed)
         self._urn = Urn(trainable_pool(pool, holdout))
-        dress = ("contexts", "personas", "chat_personas", "slices", "briefs")
-        self._dressing = Dressing(self._urn, **{name: getattr(self.settings, name) for name in dress})
+        dress = ("contexts", "personas", "chat_personas", "slices", "briefs", "documents")
+        shares = {name: getattr(self.settings, name) for name in dress}
+        self._dressing = Dressing(self._urn, Prose.of(trainable_documents(documents, holdout)), **shares)
         self._written = [row for groups in self._deck.twins.values() for group in groups for row in group]
         self._pattern = self._cycle_pattern()
         self._require_data()
@@ -235,6 +241,8 @@ class Mixture:
         pooled = set(self._urn.policies) & set(self.settings.pool_shares)
         if "pool" in kinds and not pooled:
             raise DataError("No public row may train; add rows or set the share of the pool to 0.")
+        if self.settings.documents and not self._dressing.prose:
+            raise DataError("No document may train; add documents or set the share of documents to 0.")
         unknown = sorted((set(self._deck.twins) | pooled) - set(self._policies))
         if unknown:
             raise DataError(f"Rows name policies that are not defined: {', '.join(unknown[:5])}; add these policies.")
@@ -250,6 +258,11 @@ def trainable_rows(rows: Iterable[ConditionedRow], holdout: Holdout) -> list[Con
 def trainable_pool(rows: Iterable[PoolRow], holdout: Holdout) -> list[PoolRow]:
     """Return the public rows that may train."""
     return [_checked(row) for row in rows if holdout.trains_pool(row)]
+
+
+def trainable_documents(documents: Iterable[Document], holdout: Holdout) -> list[Document]:
+    """Return the documents that may train."""
+    return [document for document in documents if holdout.trains_text(document.text)]
 
 
 def trainable_intents(rows: Iterable[IntentRow], holdout: Holdout) -> list[IntentRow]:

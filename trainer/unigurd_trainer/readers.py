@@ -21,7 +21,7 @@ from unigurd_sdk.policy import Policy
 from unigurd_sdk.template import ROLES, Role
 from unigurd_trainer.errors import DataError, LeakageError
 from unigurd_trainer.licences import UNSTATED, licence_of
-from unigurd_trainer.rows import Behaviour, CellKey, ConditionedRow, DevRow, IntentRow, PoolRow
+from unigurd_trainer.rows import Behaviour, CellKey, ConditionedRow, DevRow, Document, IntentRow, PoolRow
 from unigurd_trainer.skeletons import Skeleton
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "read_behaviours",
     "read_conditioned",
     "read_dev",
+    "read_documents",
     "read_intents",
     "read_policies",
     "read_pool",
@@ -136,6 +137,11 @@ def read_policies(data: Path) -> dict[str, Policy]:
     return policies
 
 
+def read_documents(data: Path) -> tuple[Document, ...]:
+    """Return the harmless documents; a data folder need not have any."""
+    return tuple(map(_document, _records(data, "documents"))) if (data / "documents").exists() else ()
+
+
 def read_conditioned(data: Path) -> tuple[ConditionedRow, ...]:
     """Return the policy-conditioned rows, each (policy, text, role, prompt) once; the first one stays."""
     seen: set[tuple[str, str, str, str | None]] = set()
@@ -179,6 +185,11 @@ def _intent_row(record: Record) -> IntentRow:
         licence=licence_of(source, record.values),
         lang=record.text("lang", "en"),
     )
+
+
+def _document(record: Record) -> Document:
+    source = record.text("source")
+    return Document(record.text("text"), source, licence_of(source, record.values))
 
 
 def _behaviour(record: Record) -> Behaviour:

@@ -22,6 +22,9 @@ else:
 _LENGTH = {"steps", "max_seconds", "patience", "validate_every", "validation_rows", "checkpoint_seconds"}
 
 
+_CAME_LATER = ("only", "documents")
+"""Settings of the data that older recipes do not have; unset, they do not change a hash."""
+
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
@@ -63,6 +66,7 @@ class DataRecipe(Strict):
     slices: float = Field(default=0.0, ge=0, le=1, description="share of long safe texts shown in part")
     briefs: float = Field(default=0.0, ge=0, le=1, description="share of chat that gives way to structured prompts")
     chat_share: float = Field(default=0.2, ge=0, le=0.5, description="share of presumed-safe chat in pool episodes")
+    documents: float = Field(default=0.0, ge=0, le=1, description="share of public texts and of chat set in documents")
     policies: int | None = Field(default=None, gt=0, description="distinct composed policies; without it all are new")
     holdout_seed: int = 0
     exclude: tuple[str, ...] = Field(
@@ -199,8 +203,9 @@ class GipRecipe(Strict):
 
     def _hashed(self, *without: str) -> dict[str, object]:
         values = self.model_dump(exclude=self._unused | set(without))
-        if not self.data.only:  # came later
-            del values["data"]["only"]
+        for name in _CAME_LATER:
+            if not getattr(self.data, name):
+                del values["data"][name]
         return values
 
 

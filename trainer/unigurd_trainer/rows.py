@@ -16,6 +16,7 @@ __all__ = [
     "CellKey",
     "ConditionedRow",
     "DevRow",
+    "Document",
     "Episode",
     "Example",
     "IntentRow",
@@ -124,6 +125,15 @@ class PoolRow:
     source: str
     licence: str
     lang: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Harmless prose, of any length, that other texts are set into."""
+
+    text: str
+    source: str
+    licence: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,11 +106,10 @@ def _rows(data_file: Path, policy: str | None) -> dict[str, Any]:
 def _recipe(file: Path | None, changes: Mapping[str, Any]) -> SearchRecipe:
     from pydantic import ValidationError
 
-    from unigurd_trainer.recipe import read_recipe
-    from unigurd_trainer.search.recipe import SearchRecipe
+    from unigurd_trainer.search.recipe import SearchRecipe, read_search
 
     if file is not None:
-        return read_recipe(file, SearchRecipe, **changes)
+        return read_search(file, changes)
     if "candidates" not in changes:
         raise typer.BadParameter("give a recipe, or --candidate at least twice")
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -12,13 +14,13 @@ from unigurd_trainer.merge.recipe import CandidateRecipe, MergeRecipe
 from unigurd_trainer.merge.registry import find_method
 from unigurd_trainer.merge.selection import MergeType
 from unigurd_trainer.precision import Precision
-from unigurd_trainer.recipe import Strict, recipe_hash
+from unigurd_trainer.recipe import Strict, read_recipe, recipe_hash
 from unigurd_trainer.search.point import Value
 from unigurd_trainer.search.registry import find_sampler
 from unigurd_trainer.search.sampler import sampler_options
 from unigurd_trainer.search.space import INSTRUCTION, MERGE_TYPE, METHOD
 
-__all__ = ["MEAN", "AbortRecipe", "FileRecipe", "RowsRecipe", "SearchRecipe", "ThresholdRule"]
+__all__ = ["MEAN", "AbortRecipe", "FileRecipe", "RowsRecipe", "SearchRecipe", "ThresholdRule", "read_search"]
 
 MEAN = "mean"
 """Objective: the mean over policies."""
@@ -158,3 +160,16 @@ class SearchRecipe(Strict):
             "precision": self.precision, "candidates": candidates,
         }  # fmt: skip
         return MergeRecipe.model_validate(values | changes)
+
+
+def read_search(file: Path, changes: Mapping[str, Any]) -> SearchRecipe:
+    """Read a recipe and change it; options of methods that a change leaves out go with them.
+
+    Raises:
+        RecipeError: The file is bad, or what comes out is.
+    """
+    loaded = read_recipe(file, SearchRecipe)
+    if methods := changes.get("method"):
+        kept = {name: options for name, options in loaded.options.items() if name in methods}
+        changes = {"options": kept} | {**changes}
+    return read_recipe(file, SearchRecipe, **changes)
