@@ -30,7 +30,8 @@ POLICY = "prompt-injection"
 ROLE: Role = "document"
 LENGTHS = (200, 1000, 5000, 20_000)
 PLACES = ("start", "end", "anywhere", "long border", "close border")
-WAYS = (("long windows", False, False), ("and close ones", True, False), ("calibrated", True, True))
+WAYS = (("long windows", False, False), ("and close ones", True, False), ("as shipped", None, True))
+"""Name, whether close windows are read (None: as the checkpoint says), and whether the score is calibrated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +102,14 @@ def table(inside: Inside, hits: Sequence[Hit]) -> list[dict[str, Any]]:
     """Give the share found: of all, by length and by place."""
     threshold, rows = float(inside.thresholds[0]), []
     slope, most = inside.manifest.window_slope, inside.manifest.window_most
+    ways = [(name, inside.reads_close if close is None else close, calibrated) for name, close, calibrated in WAYS]
     groups = [("any", list(hits))]
     groups += [(f"{length} tokens", [each for each in hits if each.length == length]) for length in LENGTHS]
     groups += [(f"at {place}", [each for each in hits if each.place == place]) for place in PLACES]
     for name, group in groups:
         found = {
             way: 100 * float(np.mean([each.logit(close, slope * calibrated, most) >= threshold for each in group]))
-            for way, close, calibrated in WAYS
+            for way, close, calibrated in ways
         }
         alone = 100 * float(np.mean([each.alone >= threshold for each in group]))
         rows.append({"document": name, "attacks": len(group), "alone": alone, **found})

@@ -6,8 +6,8 @@
 Texts of a kind are joined to one stream, which is cut into windows as a guard does and scored once. A document of n
 tokens is a slice of that stream; its long and its close windows are those inside the slice. Rates are over 400 slices
 of each kind and length, over the kinds and policies; the stream begins anew at its end. The row "alone" has the
-texts as they are, each in one window. A number is the slope of the calibration, a second one its limit; all but the
-first column read close windows too.
+texts as they are, each in one window. A number is the slope of the calibration, a second one its limit; all columns but
+the "long" ones read close windows too.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ LENGTHS = (250, 1000, 4000)
 SLICES = 400
 WAYS: tuple[tuple[str, Method, float, float, bool], ...] = (
     ("long only", "max", 0.0, 0.0, False),
+    ("long, 0.25", "max", 0.25, np.inf, False),
+    ("long, 0.5", "max", 0.5, np.inf, False),
+    ("long, 0.75", "max", 0.75, np.inf, False),
     ("max", "max", 0.0, 0.0, True),
     ("0.5", "max", 0.5, np.inf, True),
     ("0.75", "max", 0.75, np.inf, True),

@@ -22,6 +22,9 @@ from unigurd_sdk.views import BUILTIN_VIEWS
 
 Logits = NDArray[np.float64]
 
+CLOSE = 52
+"""Tokens of the close windows that are tried with a checkpoint that reads none."""
+
 
 class Inside:
     """A checkpoint on one thread, policies by name, and what `Guard` would do with them step by step."""
@@ -32,11 +35,17 @@ class Inside:
         self.policies = tuple(policies)
         tokenizer = GuardTokenizer.from_file(self.checkpoint.file("tokenizer.json"))
         self.long = Segmenter(tokenizer, self.manifest.max_length, self.manifest.overlap)
-        self.close = Segmenter(tokenizer, self.manifest.close_length, self.manifest.close_length // 2)
-        close = Close(self.close, self.manifest.close_above)
+        size = self.manifest.close_length or CLOSE
+        self.close = Segmenter(tokenizer, size, size // 2)
+        close = Close(self.close, self.manifest.close_above) if self.reads_close else None
         self.scanner = Scanner(self.long, BUILTIN_VIEWS, Limits(), close)
         self._runtime = OnnxRuntime(self.checkpoint, threads=1)
         self._states = [self._runtime.encode_policy(builtin_policies()[policy]) for policy in policies]
+
+    @property
+    def reads_close(self) -> bool:
+        """Whether the checkpoint reads long texts in close windows too."""
+        return 0 < self.manifest.close_length <= self.manifest.max_length // 2
 
     @property
     def thresholds(self) -> Logits:
