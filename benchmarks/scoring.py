@@ -37,15 +37,10 @@ class Inside:
         self.long = Segmenter(tokenizer, self.manifest.max_length, self.manifest.overlap)
         size = self.manifest.close_length or CLOSE
         self.close = Segmenter(tokenizer, size, size // 2)
-        close = Close(self.close, self.manifest.close_above) if self.reads_close else None
+        close = Close(self.close, self.manifest.close_above) if self.manifest.reads_close else None
         self.scanner = Scanner(self.long, BUILTIN_VIEWS, Limits(), close)
         self._runtime = OnnxRuntime(self.checkpoint, threads=1)
         self._states = [self._runtime.encode_policy(builtin_policies()[policy]) for policy in policies]
-
-    @property
-    def reads_close(self) -> bool:
-        """Whether the checkpoint reads long texts in close windows too."""
-        return 0 < self.manifest.close_length <= self.manifest.max_length // 2
 
     @property
     def thresholds(self) -> Logits:

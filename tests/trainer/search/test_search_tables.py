@@ -12,16 +12,17 @@ from typer.testing import CliRunner  # noqa: E402
 
 from unigurd_trainer.cli import app  # noqa: E402
 from unigurd_trainer.errors import DataError, RecipeError  # noqa: E402
+from unigurd_trainer.search.comparisons import against_random, by_merge_type  # noqa: E402
 from unigurd_trainer.search.finished import open_finished, require_equal, series_of  # noqa: E402
 from unigurd_trainer.search.stage import run  # noqa: E402
 
 
 @pytest.fixture
 def searches(make_search, tiny_data, tmp_path, one_thread):
-    """Folders of searches: two seeds of one sampler, and another sampler."""
-    folders = []
-    for name, sampler, seed in (("a-0", "thompson", 0), ("a-1", "thompson", 1), ("b-0", "ucb", 0)):
-        run(make_search(sampler=sampler, seed=seed, trials=3), tiny_data, tmp_path / name)
+    """Folders of searches: two seeds of one sampler, and two other samplers."""
+    folders, samplers = [], {"a-0": "thompson", "a-1": "thompson", "b-0": "ucb", "c-1": "random"}
+    for name, sampler in samplers.items():
+        run(make_search(sampler=sampler, seed=int(name[-1]), trials=3), tiny_data, tmp_path / name)
         folders.append(tmp_path / name)
     return folders
 
@@ -35,7 +36,7 @@ def command(*arguments):
 def test_tables_and_plots_of_searches(searches, tmp_path):
     command("search-tables", *searches, "--out", tmp_path / "tables" / "search")
     found = json.loads((tmp_path / "tables" / "search.json").read_text())
-    assert sorted(found["series"]) == ["thompson, average or ties", "ucb, average or ties"]
+    assert sorted(found["series"]) == ["random, average or ties", "thompson, average or ties", "ucb, average or ties"]
     last = found["series"]["thompson, average or ties"]["last"]
     expected = [open_finished(folder).f1("search") for folder in searches[:2]]
     assert last["values"] == expected
@@ -47,11 +48,31 @@ def test_tables_and_plots_of_searches(searches, tmp_path):
     assert f"| ucb, average or ties | 1 | {100 * open_finished(searches[2]).f1('iteration 1'):.2f} |" in text
 
     pytest.importorskip("matplotlib")
-    command("plot", *searches, "--out", tmp_path / "plots")
+    command("plot", *searches[:3], "--out", tmp_path / "plots")
     written = {path.name for path in (tmp_path / "plots").iterdir()}
-    kinds = [f"{folder.name}-{kind}" for folder in searches for kind in ("weights", "policies", "posterior")]
+    kinds = [f"{folder.name}-{kind}" for folder in searches[:3] for kind in ("weights", "policies", "posterior")]
     assert written == {f"{name}.{form}" for name in ("trials", *kinds) for form in ("png", "svg")}
     assert "single best" in (tmp_path / "plots" / "trials.svg").read_text()
+
+
+def test_samplers_are_compared_with_random_where_method_and_seed_are_the_same(searches):
+    opened = [open_finished(folder) for folder in searches]
+    found = against_random(opened)
+    assert found.keys() == {"thompson"}  # the one search by UCB has another seed
+    pair = found["thompson"]
+    assert pair.search.count == 1
+    assert pair.report.value == opened[1].f1("search") - opened[3].f1("search")
+    assert pair.better == (opened[1].f1("search", "search") > opened[3].f1("search", "search"))
+    assert against_random(opened[:3]) == {}
+
+
+def test_merge_types_count_what_was_scored_in_full(searches):
+    opened = [open_finished(folder) for folder in searches]
+    found = by_merge_type(opened)
+    scored = [trial for each in opened for trial in each.trials if trial.outcome.f1 is not None and not trial.cached]
+    assert sum(each["trials"] for each in found.values()) == len(scored) > 0
+    best = max(trial.outcome.f1 for trial in scored)
+    assert max(each["mean"] for each in found.values()) <= best
 
 
 def test_searches_that_cannot_be_compared_are_refused(make_search, tiny_data, tmp_path, one_thread):

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from unigurd_trainer import markdown
-from unigurd_trainer.ablation.intervals import Mean, mean_of
+from unigurd_trainer.ablation.intervals import mean_of
+from unigurd_trainer.search.comparisons import (
+    against_random,
+    merge_type_table,
+    merge_types_json,
+    points,
+    sampler_table,
+)
 from unigurd_trainer.search.finished import Finished, require_equal, series_of
 
 __all__ = ["report", "summary", "write"]
@@ -44,7 +51,10 @@ def report(finished: Sequence[Finished]) -> str:
         f"{first.result['trials']} trials; ± is the 95 % interval over seeds.\n\n{_series_table(finished)}",
         f"What needs no search:\n\n{_reference_table(first)}",
         f"By policy:\n\n{_policy_table(finished)}",
+        f"By what was merged, over all searches:\n\n{merge_type_table(finished)}",
     ]
+    if samplers := sampler_table(finished):
+        parts.append(f"Samplers against random sampling, by the same methods with the same seeds:\n\n{samplers}")
     return "\n".join(parts)
 
 
@@ -61,7 +71,11 @@ def summary(finished: Sequence[Finished]) -> dict[str, Any]:
         if name in first.result["references"]
     }
     counts = {"trials": first.result["trials"], "rows": first.result["rows"]}
-    return {**counts, "rows_hash": first.result["rows_hash"], "references": references, "series": found}
+    compared = {
+        "merge_types": merge_types_json(finished),
+        "against_random": {name: pairs.to_dict() for name, pairs in against_random(finished).items()},
+    }
+    return {**counts, "rows_hash": first.result["rows_hash"], "references": references, "series": found, **compared}
 
 
 _MEASURES: dict[str, Measure] = {
@@ -86,7 +100,7 @@ def _series_table(finished: Sequence[Finished]) -> str:
         for name, runs in series_of(finished).items():
             means = {key: mean_of([measure(run) for run in runs]) for key, measure in _MEASURES.items()}
             seconds = means.pop("seconds_a_trial")
-            yield [name, str(len(runs)), *map(_points, means.values()), f"{seconds.value:.1f}"]
+            yield [name, str(len(runs)), *map(points, means.values()), f"{seconds.value:.1f}"]
 
     return markdown.table(_HEAD, rows())
 
@@ -112,9 +126,4 @@ def _policy_table(finished: Sequence[Finished]) -> str:
 
 def _policy_row(title: str, runs: Sequence[Finished], reference: str, policies: Sequence[str]) -> list[str]:
     by_policy = [mean_of([run.policies(reference)[policy] for run in runs]) for policy in policies]
-    return [title, *map(_points, by_policy), _points(mean_of([run.f1(reference) for run in runs]))]
-
-
-def _points(mean: Mean) -> str:
-    half = "" if mean.count < 2 else f" ± {100 * mean.half:.2f}"
-    return f"{100 * mean.value:.2f}{half}"
+    return [title, *map(points, by_policy), points(mean_of([run.f1(reference) for run in runs]))]
