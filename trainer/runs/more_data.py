@@ -26,7 +26,7 @@ SAME = ("intents", "gip", "pool", "policies", "sdg")
 LICENCE = "Apache-2.0"
 ARTICLES = ("wiki_context_toxicity", "wiki_nonfuzzed")
 ARTICLE = 400
-"""Characters from which on a harmless public text is also a document."""
+"""Characters from which on a harmless text is also a document."""
 
 
 def main() -> None:
@@ -38,17 +38,19 @@ def main() -> None:
     args = parser.parse_args()
     for name in SAME:
         shutil.copytree(args.data / name, args.out / name, dirs_exist_ok=True, copy_function=shutil.copyfile)
-    corpus = Corpus.read(args.data)
+    corpus, documents = Corpus.read(args.data), list[Row]()
     for file in sorted((args.more / "written").glob("*.yaml")):
         entries = yaml.safe_load(file.read_text(encoding="utf-8"))
         policies = [policy(entry) for entry in entries if not entry.get("builtin")]
         write(args.out / "policies" / f"written-{file.stem}.jsonl.gz", policies)
-        found = (row for entry in entries for row in rows(entry, file.stem) if corpus.holdout.trains_text(row["text"]))
+        found = [row for entry in entries for row in rows(entry, file.stem) if corpus.holdout.trains_text(row["text"])]
+        documents += [row | {"source": "written"} for row in found if is_document(row)]
         write(args.out / "sdg" / f"written-{file.stem}.jsonl.gz", found)
     shutil.copytree(args.more / "documents", args.out / "documents", dirs_exist_ok=True)
     articles = [row for row in corpus.pool if row.split == "train" and row.source in ARTICLES and row.label == 0]
-    documents = ({"text": row.text, "source": row.source, "licence": row.licence} for row in articles)
-    write(args.out / "documents" / "articles.jsonl.gz", (row for row in documents if len(row["text"]) >= ARTICLE))
+    documents += [{"text": row.text, "source": row.source, "licence": row.licence} for row in articles]
+    kept = ({name: row[name] for name in ("text", "source", "licence")} for row in documents)
+    write(args.out / "documents" / "articles.jsonl.gz", (row for row in kept if len(row["text"]) >= ARTICLE))
     print(json.dumps(counts(args.out)))  # noqa: T201
 
 
@@ -74,6 +76,11 @@ def rows(entry: Row, stem: str) -> Iterator[Row]:
 def row(kind: str, text: str, label: str) -> Row:
     """Return what a row says of its text; of a harmless twin the kind is near-miss."""
     return {"text": text, "label": label, "kind": "near-miss" if label == "safe" and kind == "direct" else kind}
+
+
+def is_document(row: Row) -> bool:
+    """Say whether a row is a harmless document."""
+    return bool(row["label"] == "safe" and row.get("role") == "document")
 
 
 def answers(prompt: str, bad: str, good: str) -> list[Row]:

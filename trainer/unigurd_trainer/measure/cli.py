@@ -1,4 +1,4 @@
-"""The commands that measure: `evaluate`, `questions` and `calibrate`; `register` adds them to the command line."""
+"""The commands that measure or calibrate checkpoints; `register` adds them to the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["calibrate", "evaluate", "questions", "register"]
+__all__ = ["calibrate", "evaluate", "questions", "register", "windows"]
 
 console = Console(stderr=True)
 
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     app.command()(evaluate)
     app.command()(questions)
     app.command()(calibrate)
+    app.command()(windows)
 
 
 def evaluate(
@@ -165,3 +166,18 @@ def _share(text: str) -> tuple[str, float]:
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, transient=True)
+
+
+def windows(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    overlap: Annotated[int | None, typer.Option(min=0, help="Tokens that two windows of a text share.")] = None,
+    close_length: Annotated[int | None, typer.Option(min=0, help="Tokens of a close window; 0 reads none.")] = None,
+    slope: Annotated[float | None, typer.Option(min=0, help="What log(windows) takes off the worst logit.")] = None,
+    most: Annotated[float | None, typer.Option(min=0, help="The most that is taken off.")] = None,
+) -> None:
+    """Set how a checkpoint reads texts of several windows; without options, print it."""
+    from unigurd_trainer.measure.windows import set_windows
+
+    manifest = set_windows(checkpoint, overlap=overlap, close_length=close_length, window_slope=slope, window_most=most)
+    fields = ("max_length", "overlap", "close_length", "close_above", "window_slope", "window_most")
+    console.print_json(json.dumps({name: getattr(manifest, name) for name in fields}))
