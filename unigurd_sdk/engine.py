@@ -18,7 +18,8 @@ from unigurd_sdk.errors import GuardClosed, InferenceError, UnigurdError
 from unigurd_sdk.forks import leave, renew_after_fork
 from unigurd_sdk.limits import Limits
 from unigurd_sdk.result_cache import ResultCache
-from unigurd_sdk.runtime import Device, RuntimeName, create
+from unigurd_sdk.runtime import Device, RuntimeName, create, settle
+from unigurd_sdk.runtime.arithmetic import Arithmetic, ChosenArithmetic
 from unigurd_sdk.scan import Close, Scan, Scanner
 from unigurd_sdk.segments import Segmenter
 from unigurd_sdk.state_cache import StateCache
@@ -55,6 +56,7 @@ class Options:
     views: tuple[View, ...]
     cache_size: int
     cache_results: int
+    arithmetic: Arithmetic = "auto"
 
 
 class Engine:
@@ -103,6 +105,12 @@ class Engine:
         """The checkpoint's tokenizer; loads the model if that was not done yet."""
         return self._load()[1].segmenter.tokenizer
 
+    @property
+    def arithmetic(self) -> ChosenArithmetic:
+        """The arithmetic in which texts are scored."""
+        options = self.options
+        return settle(self.checkpoint.manifest, options.runtime, options.device, options.arithmetic)[1]
+
     def renew(self) -> None:
         """Begin anew in a forked process: the model is loaded again at the next check."""
         leave(self._loaded)
@@ -149,7 +157,8 @@ class Engine:
                 from unigurd_sdk.tokenizer import GuardTokenizer
 
                 manifest, options = self.checkpoint.manifest, self.options
-                runtime = create(self.checkpoint, options.runtime, options.device, options.threads)
+                how = (options.runtime, options.device, options.threads, options.arithmetic)
+                runtime = create(self.checkpoint, *how)
                 tokenizer = GuardTokenizer.from_file(self.checkpoint.file("tokenizer.json"))
                 segmenter, close = Segmenter(tokenizer, manifest.max_length, manifest.overlap), None
                 if manifest.reads_close:

@@ -23,7 +23,8 @@ from unigurd_sdk.policy import Policy
 from unigurd_sdk.protect.method import Protections
 from unigurd_sdk.registry import PolicyRegistry
 from unigurd_sdk.request import PolicyLike, Resolver, refuse_types, several
-from unigurd_sdk.runtime import Device, RuntimeName, choose
+from unigurd_sdk.runtime import Device, RuntimeName, choose, settle
+from unigurd_sdk.runtime.arithmetic import Arithmetic, ChosenArithmetic
 from unigurd_sdk.stream.method import Streams
 from unigurd_sdk.template import Role
 from unigurd_sdk.verdict import Report, Verdict
@@ -57,6 +58,7 @@ class Guard(Asynchronous, Streams, Conversations, Protections):
         max_readings: int = MAX_READINGS,
         cache_size: int = 128,
         cache_results: int = 0,
+        arithmetic: Arithmetic = "auto",
     ) -> None:
         """Guard with an open checkpoint; see `from_pretrained` for the arguments."""
         if on_error not in get_args(OnError):
@@ -66,9 +68,12 @@ class Guard(Asynchronous, Streams, Conversations, Protections):
         if cache_results < 0:
             raise ConfigError(f"cache_results must be at least 0, not {cache_results}.")
         choose(checkpoint.manifest, runtime, device)
+        if arithmetic != "auto":  # which never fails, and need not ask the processor before the first check
+            settle(checkpoint.manifest, runtime, device, arithmetic)
         self.checkpoint = checkpoint
         limits = Limits(max_bytes, max_windows, max_readings)
-        options = Options(runtime, device, threads, on_error, limits, choose_views(views), cache_size, cache_results)
+        caches = (cache_size, cache_results)
+        options = Options(runtime, device, threads, on_error, limits, choose_views(views), *caches, arithmetic)
         self._engine = Engine(checkpoint, options)
         self._gatherer = Gatherer(self._engine.answer)
         self._registry = PolicyRegistry()
@@ -93,6 +98,7 @@ class Guard(Asynchronous, Streams, Conversations, Protections):
         max_readings: int = MAX_READINGS,
         cache_size: int = 128,
         cache_results: int = 0,
+        arithmetic: Arithmetic = "auto",
     ) -> Self:
         """Open a checkpoint by name and verify it.
 
@@ -116,6 +122,8 @@ class Guard(Asynchronous, Streams, Conversations, Protections):
                 that many times the text.
             cache_size: How many encoded policies to keep.
             cache_results: For how many texts to remember the verdicts, by a hash of the text; 0 remembers none.
+            arithmetic: "float32", "int8" (faster, the same verdicts) or "auto": int8 where the checkpoint has it, the
+                runtime is onnx, and a product that is computed once in a process shows that the processor is exact.
 
         Raises:
             ModelError: There is no such checkpoint, or it is damaged, or not for this version.
@@ -135,7 +143,13 @@ class Guard(Asynchronous, Streams, Conversations, Protections):
             max_readings=max_readings,
             cache_size=cache_size,
             cache_results=cache_results,
+            arithmetic=arithmetic,
         )
+
+    @property
+    def arithmetic(self) -> ChosenArithmetic:
+        """The arithmetic in which texts are scored, "float32" or "int8"; policies are always encoded in float32."""
+        return self._engine.arithmetic
 
     @property
     def policies(self) -> Mapping[str, Policy]:

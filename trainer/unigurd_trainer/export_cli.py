@@ -43,3 +43,5 @@ def export(
     console.print(f"{out}: {size:.1f} MB", highlight=False)
     console.print(f"ONNX and torch: {exported.runtimes}", highlight=False)
     console.print(f"ONNX and the model as trained: {exported.training}", highlight=False)
+    if exported.arithmetic is not None:
+        console.print(f"int8 and float32 arithmetic: {exported.arithmetic}", highlight=False)

@@ -11,6 +11,7 @@ from pathlib import Path
 from unigurd_sdk.checkpoint import Checkpoint
 from unigurd_sdk.manifest import Manifest
 from unigurd_sdk.nn.model import GuardModel
+from unigurd_sdk.runtime.arithmetic import choose_arithmetic
 from unigurd_sdk.runtime.onnx import OnnxRuntime
 from unigurd_sdk.runtime.torch import TorchRuntime
 from unigurd_sdk.tokenizer import GuardTokenizer
@@ -43,11 +44,14 @@ class Exported:
         manifest: What was written.
         runtimes: Its ONNX graphs against its torch weights.
         training: Its ONNX graphs against the model as trained, in float32.
+        arithmetic: Its text graph in int8 arithmetic against the one in float32; None if it has none, or this machine
+            does not compute it exactly.
     """
 
     manifest: Manifest
     runtimes: Parity
     training: Parity
+    arithmetic: Parity | None
 
 
 def run(
@@ -147,4 +151,8 @@ def _compare(folder: Path, model: GuardModel) -> Exported:
         compare(onnx, other, manifest, segments, policies)
         for other in (TorchRuntime(checkpoint), TorchRuntime(checkpoint, model=model))
     )
-    return Exported(manifest, runtimes, training)
+    possible = choose_arithmetic(manifest, "onnx", "auto") == "int8"
+    faster = (
+        compare(OnnxRuntime(checkpoint, arithmetic="int8"), onnx, manifest, segments, policies) if possible else None
+    )
+    return Exported(manifest, runtimes, training, faster)

@@ -19,6 +19,9 @@ from unigurd_trainer.quantise import INT8, KEPT, Quantised, quantise_rows, quant
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
 
+REAL = "_real"
+"""Suffix of a weight that was made float32 and not yet multiplied by its scale."""
+
 
 def quantise_weights(graph: ModelProto, names: Mapping[str, str]) -> Quantised:
     """Store a fused graph's encoder weights as int8; `names` maps initialisers to names in the weights file."""
@@ -52,7 +55,7 @@ def _multiplied(name: str) -> list[NodeProto]:
     """Nodes that give the float32 weight under its old name."""
     from onnx import TensorProto, helper
 
-    real = f"{name}_real"
+    real = name + REAL
     return [
         helper.make_node("Cast", [name + INT8], [real], name=real, to=TensorProto.FLOAT),
         helper.make_node("Mul", [real, name + SCALE], [name], name=f"{name}_weight"),

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, get_args
 
 from unigurd_sdk.errors import ConfigError, MissingExtra
+from unigurd_sdk.runtime.arithmetic import Arithmetic, ChosenArithmetic, choose_arithmetic
 
 if TYPE_CHECKING:
     from unigurd_sdk.checkpoint import Checkpoint
@@ -41,12 +42,27 @@ def choose(manifest: Manifest, runtime: RuntimeName, device: Device) -> Literal[
     return "onnx"
 
 
-def create(checkpoint: Checkpoint, runtime: RuntimeName, device: Device, threads: int | None = None) -> Runtime:
-    """Create the runtime that `choose` chooses; device "auto" is a GPU only if torch runs and finds one."""
-    if choose(checkpoint.manifest, runtime, device) == "onnx":
+def settle(
+    manifest: Manifest, runtime: RuntimeName, device: Device, arithmetic: Arithmetic
+) -> tuple[Literal["onnx", "torch"], ChosenArithmetic]:
+    """Choose the runtime and its arithmetic; errors are those of `choose` and `choose_arithmetic`."""
+    chosen = choose(manifest, runtime, device)
+    return chosen, choose_arithmetic(manifest, chosen, arithmetic)
+
+
+def create(
+    checkpoint: Checkpoint,
+    runtime: RuntimeName,
+    device: Device,
+    threads: int | None = None,
+    arithmetic: Arithmetic = "float32",
+) -> Runtime:
+    """Create the runtime that `settle` chooses; device "auto" is a GPU only if torch runs and finds one."""
+    name, chosen = settle(checkpoint.manifest, runtime, device, arithmetic)
+    if name == "onnx":
         from unigurd_sdk.runtime.onnx import OnnxRuntime
 
-        return OnnxRuntime(checkpoint, "cpu", threads)
+        return OnnxRuntime(checkpoint, "cpu", threads, arithmetic=chosen)
     import torch
 
     from unigurd_sdk.runtime.torch import TorchRuntime

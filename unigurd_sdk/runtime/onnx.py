@@ -1,9 +1,9 @@
-"""The ONNX runtime: runs a checkpoint's two graphs, policy encoder and text scorer, on a CPU.
+"""The ONNX runtime: runs a checkpoint's graphs, policy encoder and text scorer, on a CPU.
 
 The policy graph maps `input_ids` and `attention_mask` [L, P] and `polarity` [L] (int64) to the state
 tensors that the manifest names, each [n, ...]. The text graph maps `input_ids` and `attention_mask` [B, T]
-(int64), the state tensors [K, n, ...] and their masks `<name>_mask` [K, n] to logits [B, K]. A graph is fed
-only the inputs that it declares.
+(int64), the state tensors [K, n, ...] and their masks `<name>_mask` [K, n] to logits [B, K]. So does the text graph
+in int8 arithmetic, if the checkpoint has one. A graph is fed only the inputs that it declares.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unigurd_sdk.errors import ConfigError, InferenceError, ModelIncompatible
+from unigurd_sdk.runtime.arithmetic import INT8_ROLE, ChosenArithmetic
 from unigurd_sdk.runtime.base import Array, PolicyState, Segment, stack_states
 from unigurd_sdk.runtime.batches import BATCH_TOKENS, batches
 from unigurd_sdk.template import policy_lines
@@ -48,19 +49,24 @@ class OnnxRuntime:
         threads: int | None = None,
         *,
         batch_tokens: int = BATCH_TOKENS,
+        arithmetic: ChosenArithmetic = "float32",
     ) -> None:
         """Prepare to run `checkpoint`; `threads` limits the threads of one operation (default: one per core).
 
+        `arithmetic` says which of the text graphs to run.
+
         Raises:
             ConfigError: The device is not "cpu", or a number is below 1.
-            ModelIncompatible: The checkpoint has no ONNX weights.
+            ModelIncompatible: The checkpoint has no ONNX weights, or not those of the arithmetic.
         """
         if device != "cpu":
             raise ConfigError(f'The onnx runtime runs on device="cpu", not {device!r}. Use runtime="torch" for a GPU.')
         if (threads is not None and threads < 1) or batch_tokens < 1:
             raise ConfigError(f"threads and batch_tokens must be at least 1, not {threads} and {batch_tokens}.")
         manifest = checkpoint.manifest
-        self._paths = {role: checkpoint.file(manifest.weight_file("onnx", role)) for role in ("policy", "text")}
+        roles = {"policy": "policy", "text": INT8_ROLE if arithmetic == "int8" else "text"}
+        files = {graph: manifest.weight_file("onnx", role) for graph, role in roles.items()}
+        self._paths = {graph: checkpoint.file(name) for graph, name in files.items()}
         self._tokenizer = GuardTokenizer.from_file(checkpoint.file("tokenizer.json"))
         self._manifest = manifest
         self._threads = threads
