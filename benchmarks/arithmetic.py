@@ -1,7 +1,7 @@
 """What int8 arithmetic keeps and saves beside float32, in one checkpoint that has both.
 
     python benchmarks/arithmetic.py verdicts CHECKPOINT --data DATA [--json out.json]
-    python benchmarks/arithmetic.py times CHECKPOINT [--threads 1] [--json out.json]
+    python benchmarks/arithmetic.py times CHECKPOINT [--threads 1 --threads 2] [--json out.json]
 
 `verdicts` asks both about the same rows, as users do, with all views. `times` has both in the same rounds, and beside
 them a bare session of the float32 graph (see `latency.py`); the last row is `check_batch` on mixed texts.
@@ -28,7 +28,7 @@ from unigurd_trainer.measure.sets import EvaluationSet, report_sets
 
 SETS = ("pool-dev", "sdg-dev", "sdg-unseen")
 TOKENS = (16, 32, 64, 128, 256)
-MIXED = 40
+MIXED = 24
 
 app = typer.Typer(add_completion=False)
 
@@ -55,7 +55,7 @@ def verdicts(
     with both(checkpoint, 1) as guards:
         answers = [[judge(guard, each.episodes) for each in chosen] for guard in guards]
     rows = [_agreement(*row) for row in zip(chosen, *answers, strict=True)]
-    report("Int8 arithmetic beside float32", [*rows, _all(rows)], json)
+    report("Int8 arithmetic beside float32, one model", [*rows, _all(rows)], json)
 
 
 def _agreement(chosen: EvaluationSet, slow: Judged, fast: Judged) -> dict[str, Any]:
@@ -86,14 +86,19 @@ def _scores(judged: Judged) -> np.ndarray:
 @app.command()
 def times(
     checkpoint: CheckpointFolder,
-    threads: Annotated[int, typer.Option(help="Threads of one operation.")] = 1,
+    threads: Annotated[list[int], typer.Option(help="Threads of one operation; repeatable.")] = [1, 2],  # noqa: B006
     rounds: Annotated[int, typer.Option(help="Interleaved rounds; at least 50.")] = LEAST_ROUNDS,
     json: Json = None,
 ) -> None:
-    """Compare the time of a check by length, and the throughput of a batch."""
-    with both(checkpoint, threads) as guards:
-        rows = [*_checks(checkpoint, guards, threads, rounds), _batches(guards)]
-    report(f"Checks in float32 and in int8, {threads} thread(s) (median ms)", rows, json)
+    """Compare the time of a check by length, and of a batch."""
+    rows = [row for count in threads for row in _timed(checkpoint, count, rounds)]
+    report("The same calls in float32 and in int8 (median ms)", rows, json)
+
+
+def _timed(folder: Path, threads: int, rounds: int) -> Iterator[dict[str, Any]]:
+    with both(folder, threads) as guards:
+        for row in (*_checks(folder, guards, threads, rounds), _batches(guards, rounds)):
+            yield {"threads": threads} | row
 
 
 def _checks(folder: Path, guards: tuple[Guard, Guard], threads: int, rounds: int) -> Iterator[dict[str, Any]]:
@@ -110,12 +115,12 @@ def _checks(folder: Path, guards: tuple[Guard, Guard], threads: int, rounds: int
         yield _row(f"check, {count} tokens", *(taken[f"{name} {count}"] for name in ("slow", "fast", "bare")))
 
 
-def _batches(guards: tuple[Guard, Guard]) -> dict[str, Any]:
+def _batches(guards: tuple[Guard, Guard], rounds: int) -> dict[str, Any]:
     """Time `check_batch`."""
     slow, fast = guards
     texts = mixed_texts(MIXED)
     calls = {name: partial(each.check_batch, texts, policy=POLICY) for name, each in (("slow", slow), ("fast", fast))}
-    taken = interleaved(calls, LEAST_ROUNDS, warm_up=1)
+    taken = interleaved(calls, rounds, warm_up=1)
     return _row(f"check_batch, {MIXED} mixed texts", taken["slow"], taken["fast"])
 
 
