@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The merge searches of docs/search.md: each sampler with each method, equal budgets, three seeds, on the candidates that
 # trainer/runs/second.sh trained. What is finished is not run again, and what was killed goes on.
-# On one CPU thread a full trial takes about 11 s; with DEVICE=cuda PARALLEL=12 all of it takes minutes.
+# The candidates are measured once, by the first search. All of it takes about 90 minutes of one CPU thread.
 set -euo pipefail
 export PATH="$PWD/${VENV:-.venv}/bin:$PATH"
 export data=${DATA:-${UNIGURD_DATA:-../shared/data}} train=${TRAIN:-unigurd-train}
@@ -9,13 +9,16 @@ export recipe=${RECIPE:-trainer/recipes/search/second.toml} out=${OUT_SEARCH:-ru
 export threads=${THREADS:-1} device=${DEVICE:-cpu} trials=${TRIALS:-50}
 mkdir -p "$out"
 search() { # method, sampler, seed
-  local folder=$out/$1-$2-$3
+  local folder=$out/$1-$2-$3 known=()
+  [ "$folder" = "$first" ] || known=(--known "$first")
   [ -f "$folder/result.json" ] ||
     $train merge-search "$recipe" --data "$data" --out "$folder" --threads "$threads" --device "$device" \
-      --method "$1" --sampler "$2" --seed "$3" --trials "$trials" > "$folder.log" 2>&1 ||
+      --method "$1" --sampler "$2" --seed "$3" --trials "$trials" "${known[@]}" > "$folder.log" 2>&1 ||
     tail -n 5 "$folder.log"
 }
 export -f search
+export first=$out/average-thompson-1
+search average thompson 1
 for seed in ${SEEDS:-1 2 3}; do
   for method in ${METHODS:-average slerp ties dare}; do
     for sampler in ${SAMPLERS:-random thompson epsilon-greedy ucb}; do

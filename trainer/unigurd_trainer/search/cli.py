@@ -45,6 +45,9 @@ def merge_search(
     workers: Annotated[int | None, typer.Option(min=1, help="Trials at the same time, each in a process.")] = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves the choice to torch.")] = 0,
     device: Annotated[str, typer.Option(help="Where rows are scored: cpu, cuda or cuda:N.")] = "cpu",
+    known: Annotated[
+        Path | None, typer.Option(help="Folder of another search of these candidates: they are not measured again.")
+    ] = None,
 ) -> None:
     """Search for the best merge of guards on validation rows: weights, parameters, method (MMS)."""
     import torch
@@ -69,7 +72,7 @@ def merge_search(
             observe(trial)
             told(trial)
 
-        result = run(loaded, data, out, threads=threads, device=device, observe=both, stages=stages)
+        result = run(loaded, data, out, threads=threads, device=device, known=known, observe=both, stages=stages)
     _show(result, out)
 
 

@@ -36,6 +36,10 @@ _UNHASHED = {"trials", "precision", "name", "references"}
 """What may change when a search goes on."""
 
 
+_MEASURES = {"objective", "threshold", "autocast", "instructions", "rows", "most"}
+"""What F1 of a candidate depends on, beside its weights."""
+
+
 class FileRecipe(Strict):
     """Rows of one's own under one policy: a file or folder as `unigurd-train finetune` reads it.
 
@@ -121,6 +125,11 @@ class SearchRecipe(Strict):
     def fingerprint(self) -> str:
         """Hash (16 hex digits) of what must not change when a search goes on; the number of trials may."""
         return recipe_hash(self.model_dump(mode="json", exclude=_UNHASHED))
+
+    @property
+    def measures(self) -> str:
+        """Hash (16 hex digits) of how F1 is taken of a candidate: what differs may not be compared."""
+        return recipe_hash(self.model_dump(mode="json", include=_MEASURES))
 
     @property
     def needs_base(self) -> bool:

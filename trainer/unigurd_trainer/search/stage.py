@@ -23,6 +23,7 @@ from unigurd_trainer.search.deciding import set_threshold
 from unigurd_trainer.search.evaluator import Evaluator, Job, open_splits
 from unigurd_trainer.search.executor import Executor, Inline, Processes
 from unigurd_trainer.search.journal import Journal
+from unigurd_trainer.search.known import take_known
 from unigurd_trainer.search.loop import Observe, Search, best_trial
 from unigurd_trainer.search.point import Point
 from unigurd_trainer.search.recipe import SearchRecipe
@@ -79,6 +80,7 @@ def run(
     *,
     threads: int = 0,
     device: str = "cpu",
+    known: Path | None = None,
     observe: Observe = lambda trial: None,
     stages: Callable[[str], None] = lambda stage: None,
 ) -> dict[str, Any]:
@@ -91,6 +93,7 @@ def run(
             candidates are runs, otherwise a checkpoint.
         threads: Of the processes, where there are several workers; 0 shares the cores among them.
         device: Where rows are scored: cpu, cuda or cuda:N.
+        known: Folder of another search of these candidates on these rows, whose measurements of them are taken over.
         observe: Told of each new trial.
         stages: Told what begins.
 
@@ -102,7 +105,7 @@ def run(
     start = time.perf_counter()
     recipe.require_known()
     stages("reading rows and candidates")
-    ready = prepare(recipe, data, out, stages, device)
+    ready = prepare(recipe, data, out, stages, device, known)
     stages("searching")
     trials = _search(ready, threads, observe)
     stages("measuring what it is compared with")
@@ -122,12 +125,15 @@ def prepare(
     out: Path,
     stages: Callable[[str], None] = lambda stage: None,
     device: str = "cpu",
+    known: Path | None = None,
 ) -> Ready:
     """Open rows, candidates and journal, and measure the candidates; raises as `run` does."""
     splits = open_splits(recipe, data)
     require_wordings(recipe.instructions, [row.policy for rows in splits.rows.values() for row in rows])
     evaluator = Evaluator.open(recipe, recipe.candidates, splits, device)
     journal = Journal(out / JOURNAL, _identity(recipe, evaluator, splits))
+    if known is not None:
+        take_known(journal, known / JOURNAL)
     stages("measuring the candidates alone")
     measured = measure_singles(evaluator, journal)
     kept = strongest(measured, recipe.most)
@@ -142,6 +148,7 @@ def _identity(recipe: SearchRecipe, evaluator: Evaluator, splits: Splits) -> dic
         "weights": [source.sha256 for source in evaluator.gathered.sources],
         "bases": {name: source.sha256 for name, source in evaluator.gathered.bases.items()},
         "rows": splits.fingerprint,
+        "measures": recipe.measures,
         "sampler": recipe.sampler,
         "method": list(recipe.method),
         "seed": recipe.seed,
