@@ -122,6 +122,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "baselines": baseline_table,
     "baseline-categories": baseline_categories,
     "bench-aims": partial(results_file, "bench"),
+    "bench-arithmetic": partial(benchmark, "arithmetic"),
+    "bench-arithmetic-times": partial(benchmark, "arithmetic-times"),
     "bench-depth": partial(benchmark, "depth"),
     "bench-fusion": partial(benchmark, "fusion"),
     "bench-latency": partial(benchmark, "latency"),
