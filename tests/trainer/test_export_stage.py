@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from unigurd_sdk.checkpoint import Checkpoint  # noqa: E402
+from unigurd_sdk.runtime.arithmetic import has_exact_products  # noqa: E402
 from unigurd_trainer import export_stage, gip  # noqa: E402
 from unigurd_trainer.errors import DataError, TrainerError  # noqa: E402
 from unigurd_trainer.export import export  # noqa: E402
@@ -49,6 +50,16 @@ def test_int8_reports_what_it_costs(finished, tmp_path):
     assert exported.training.pairs == exported.runtimes.pairs > 100
     assert 0 < exported.training.mean <= exported.training.worst < 0.1
     assert "verdicts equal" in str(exported.training)
+
+
+def test_a_second_arithmetic_is_compared_with_float32_where_there_is_one(finished, tmp_path):
+    with_it, without = (export_stage.run(finished, tmp_path / p, precision=p) for p in ("int8-weights", "fp32"))
+    assert without.arithmetic is None
+    if has_exact_products():
+        assert 0 < with_it.arithmetic.worst < 5e-3
+        assert with_it.arithmetic.pairs == with_it.training.pairs
+    else:
+        assert with_it.arithmetic is None
 
 
 @pytest.mark.parametrize("missing", ["recipe.json", "result.json"])
