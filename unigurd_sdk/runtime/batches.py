@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-BATCH_TOKENS = 4096
-"""Padded tokens of a batch; it bounds the memory that a batch needs."""
+BATCH_TOKENS = 1024
+"""Padded tokens of a batch: few enough for a cache of a core, and they bound the memory that a batch needs."""
 
 _STRETCH = 1.25
 

@@ -145,6 +145,19 @@ def test_logits_are_exact_whatever_the_checkpoint_had(graded_checkpoint, data):
     assert "tax" not in Checkpoint.open(graded_checkpoint).manifest.thresholds
 
 
+def test_the_correction_for_many_windows_does_not_distort_the_temperature(graded_checkpoint, data):
+    """It is in units of the calibrated logit; at the probing temperature it would bury every long text."""
+    overconfident(data)
+    file = data / "pool/all.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    long = [row | {"text": row["text"] + " row" * 150} if row["label"] else row for row in rows]
+    file.write_text("".join(json.dumps(row) + "\n" for row in long))
+    outcome = calibrate.run(graded_checkpoint, data)
+    assert Checkpoint.open(graded_checkpoint).manifest.window_slope > 0
+    assert outcome.temperature == pytest.approx(TRUE_TEMPERATURE, rel=0.25)
+    assert all(fit.nll_after < fit.nll_before for fit in outcome.fits.values())
+
+
 def test_rows_of_reports_and_benchmarks_do_not_calibrate(graded_checkpoint, data):
     overconfident(data, 400)
     first = calibrate.run(graded_checkpoint, data)

@@ -186,8 +186,11 @@ def fit_threshold(labels: Labels, scores: Scores, most_fpr: float = MOST_FPR) ->
 
 
 def _probing(opened: Checkpoint, threads: int | None) -> Guard:
-    """Open the checkpoint with the probing temperature, which changes nothing on disk."""
-    manifest = opened.manifest.model_copy(update={"temperature": PROBE})
+    """Open the checkpoint with the probing temperature, which changes nothing on disk.
+
+    Without the correction for the number of windows: it is in units of the calibrated logit, which is not known yet.
+    """
+    manifest = opened.manifest.model_copy(update={"temperature": PROBE, "window_slope": 0.0})
     return Guard(replace(opened, manifest=manifest), threads=threads)
 
 

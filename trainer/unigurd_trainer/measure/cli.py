@@ -170,6 +170,7 @@ def _progress() -> Progress:
 
 def windows(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint folder.")],
+    length: Annotated[int | None, typer.Option(min=16, help="Tokens of a window, special ones included.")] = None,
     overlap: Annotated[int | None, typer.Option(min=0, help="Tokens that two windows of a text share.")] = None,
     close_length: Annotated[int | None, typer.Option(min=0, help="Tokens of a close window; 0 reads none.")] = None,
     slope: Annotated[float | None, typer.Option(min=0, help="What log(windows) takes off the worst logit.")] = None,
@@ -178,6 +179,7 @@ def windows(
     """Set how a checkpoint reads texts of several windows; without options, print it."""
     from unigurd_trainer.measure.windows import set_windows
 
-    manifest = set_windows(checkpoint, overlap=overlap, close_length=close_length, window_slope=slope, window_most=most)
+    close = {"close_length": close_length, "window_slope": slope, "window_most": most}
+    manifest = set_windows(checkpoint, max_length=length, overlap=overlap, **close)
     fields = ("max_length", "overlap", "close_length", "close_above", "window_slope", "window_most")
     console.print_json(json.dumps({name: getattr(manifest, name) for name in fields}))

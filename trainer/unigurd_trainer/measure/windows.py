@@ -18,8 +18,8 @@ def set_windows(checkpoint: Path, **changes: float | None) -> Manifest:
 
     Args:
         checkpoint: The folder.
-        **changes: Fields of the manifest (`overlap`, `close_length`, `close_above`, `window_slope`, `window_most`);
-            None leaves one as it is.
+        **changes: Fields of the manifest (`max_length`, `overlap`, `close_length`, `close_above`, `window_slope`,
+            `window_most`); None leaves one as it is.
 
     Raises:
         ConfigError: A value that the manifest does not allow.
