@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Trains, exports, calibrates and measures the shipped `uniguard`. Interrupted training resumes where it stopped.
+# Trains and exports the first generation of `uniguard` (trainer/candidates/uniguard-1); trainer/runs/second.sh goes on from
+# it, and trainer/runs/ship.sh makes what ships. Interrupted training resumes where it stopped.
 # DEVICE=cuda WORKERS=14 for the second stage, which is long on a CPU.
 set -euo pipefail
 data=${UNIGURD_DATA:-../shared/data}
 export PATH="$PWD/${VENV:-.venv}/bin:$PATH"
-folder=unigurd_sdk/models/uniguard
+folder=trainer/candidates/uniguard-1
 gip() { # stage, then options
   unigurd-train gip "trainer/recipes/uniguard-$1.toml" --data "$data" --out "runs/uniguard-$1" "${@:2}"
 }
@@ -17,7 +18,4 @@ unigurd-train merge average runs/uniguard-{1,2,3} --weight .35 --weight .45 --we
 gip 4 --from runs/uniguard-123 --threads 2
 unigurd-train merge average runs/uniguard-{123,4} --chain --out runs/uniguard
 unigurd-train export runs/uniguard --out "$folder" --precision int8-weights --data "$data"
-unigurd-train calibrate "$folder" --data "$data" --most-fpr 0.1 --policy-fpr hate=0.2 > docs/results/calibration.json
-unigurd-train evaluate "$folder" --data "$data" --out docs/results/uniguard.json
-unigurd-train card "$folder" --results docs/results/uniguard.json
-python docs/generate.py
+unigurd-train calibrate "$folder" --data "$data" --most-fpr 0.1 --policy-fpr hate=0.2

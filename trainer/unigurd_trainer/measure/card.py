@@ -12,9 +12,7 @@ from unigurd_sdk.manifest import Manifest
 from unigurd_trainer.errors import DataError
 from unigurd_trainer.licences import named_source
 
-INTERIM = """**Interim checkpoint.** Trained with the classification loss only; later versions add the other losses of
-the paper, merging and more data. Expect better ones under the same name.
-"""
+INTERIM = "**Interim checkpoint.** Expect better ones under the same name."
 
 USE = """```python
 from unigurd_sdk import Guard
