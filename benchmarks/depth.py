@@ -102,7 +102,9 @@ def table(inside: Inside, hits: Sequence[Hit]) -> list[dict[str, Any]]:
     """Give the share found: of all, by length and by place."""
     threshold, rows = float(inside.thresholds[0]), []
     slope, most = inside.manifest.window_slope, inside.manifest.window_most
-    ways = [(name, inside.manifest.reads_close if close is None else close, calibrated) for name, close, calibrated in WAYS]
+    ways = [
+        (name, inside.manifest.reads_close if close is None else close, calibrated) for name, close, calibrated in WAYS
+    ]
     groups = [("any", list(hits))]
     groups += [(f"{length} tokens", [each for each in hits if each.length == length]) for length in LENGTHS]
     groups += [(f"at {place}", [each for each in hits if each.place == place]) for place in PLACES]

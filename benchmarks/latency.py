@@ -3,8 +3,8 @@
     python benchmarks/latency.py CHECKPOINT... [--threads 1 2] [--tokens 16 256] [--json out.json]
 
 A text has exactly as many tokens as the row says, not counting the role marker and the special tokens. The floor is
-what no client can avoid: tokenising the text, and running the text graph of the same checkpoint in a bare
-onnxruntime session.
+what no client can avoid: tokenising the text, and running the float32 text graph of the same checkpoint in a bare
+onnxruntime session. A check with int8 arithmetic (docs/decisions/0004-int8.md) goes below it.
 """
 
 from __future__ import annotations
