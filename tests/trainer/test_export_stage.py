@@ -56,6 +56,7 @@ def test_a_second_arithmetic_is_compared_with_float32_where_there_is_one(finishe
     with_it, without = (export_stage.run(finished, tmp_path / p, precision=p) for p in ("int8-weights", "fp32"))
     assert without.arithmetic is None
     if has_exact_products():
+        assert with_it.arithmetic is not None
         assert 0 < with_it.arithmetic.worst < 5e-3
         assert with_it.arithmetic.pairs == with_it.training.pairs
     else:

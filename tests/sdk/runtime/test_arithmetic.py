@@ -103,7 +103,7 @@ def test_torch_computes_in_float32_only(checkpoint, processor):
 
 def test_a_name_that_is_none_is_refused(folder):
     with pytest.raises(ConfigError, match="auto, float32, int8, not 'int4'"):
-        Guard.from_pretrained(folder, arithmetic="int4")
+        Guard.from_pretrained(folder, arithmetic="int4")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"no graph")])
@@ -117,7 +117,8 @@ def test_a_second_graph_that_is_missing_or_damaged_is_an_error(folder, tmp_path,
 
 def test_policies_are_encoded_by_the_same_graph(checkpoint):
     states = [OnnxRuntime(checkpoint, threads=1, arithmetic=each).encode_policy(BOMB) for each in ("float32", "int8")]
-    assert np.array_equal(*(state.tensors["words"] for state in states))
+    first, second = (state.tensors["words"] for state in states)
+    assert np.array_equal(first, second)
 
 
 # The probe
@@ -143,8 +144,11 @@ def test_the_processor_is_asked_once_and_only_if_need_be(folder, keyword_checkpo
         return original()
 
     monkeypatch.setattr(arithmetic, "_probe", probe)
-    for options in ({"arithmetic": "float32"}, {}):
-        with Guard.from_pretrained(folder, threads=1, **options) as guard:
+    for guard in (
+        Guard.from_pretrained(folder, threads=1, arithmetic="float32"),
+        Guard.from_pretrained(folder, threads=1),
+    ):
+        with guard:
             assert asked == []
     with Guard.from_pretrained(keyword_checkpoint, threads=1) as guard:
         guard.check("cake", BOMB)

@@ -21,9 +21,14 @@ def test_a_search_with_known_candidates_ends_like_one_that_measures_them(
 ):
     run(make_search(trials=2), tiny_data, tmp_path / "first")
     plain = run(make_search(trials=2, sampler="ucb"), tiny_data, tmp_path / "plain")
-    scored = []
+    scored: list[int] = []
     alone = Evaluator.alone
-    monkeypatch.setattr(Evaluator, "alone", lambda self, index: scored.append(index) or alone(self, index))
+
+    def counted(self, index):
+        scored.append(index)
+        return alone(self, index)
+
+    monkeypatch.setattr(Evaluator, "alone", counted)
     known = run(make_search(trials=2, sampler="ucb"), tiny_data, tmp_path / "known", known=tmp_path / "first")
     assert scored == []
     assert known["references"] == plain["references"]

@@ -71,7 +71,7 @@ def test_merge_types_count_what_was_scored_in_full(searches):
     found = by_merge_type(opened)
     scored = [trial for each in opened for trial in each.trials if trial.outcome.f1 is not None and not trial.cached]
     assert sum(each["trials"] for each in found.values()) == len(scored) > 0
-    best = max(trial.outcome.f1 for trial in scored)
+    best = max(trial.outcome.f1 or 0.0 for trial in scored)
     assert max(each["mean"] for each in found.values()) <= best
 
 
