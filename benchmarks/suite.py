@@ -8,6 +8,7 @@ red, and the exit status is 0 all the same: nothing here is a test. Writes OUT.j
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,8 @@ import streaming
 import throughput
 from timing import machine
 from unigurd_sdk import Guard
+
+TICKS = (0.25, 0.5, 1, 2, 4, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def main() -> None:
     parser = ArgumentParser(description=main.__doc__)
     parser.add_argument("checkpoint", nargs="?", type=Path, default=Path("unigurd_sdk/models/uniguard"))
     parser.add_argument("--quick", action="store_true", help="fewer rounds and texts")
-    parser.add_argument("--out", type=Path, help="write OUT.json and OUT.md")
+    parser.add_argument("--out", type=Path, help="write OUT.json, OUT.md and, with matplotlib, OUT.png and OUT.svg")
     args = parser.parse_args()
     console = Console()
     aims: list[Aim] = []
@@ -58,6 +61,7 @@ def main() -> None:
     console.print(table(aims))
     if args.out is not None:
         write(aims, args.out)
+        draw(aims, args.out)
 
 
 def of_latency(folder: Path, quick: bool) -> Iterator[Aim]:
@@ -134,6 +138,27 @@ def write(aims: list[Aim], out: Path) -> None:
     ]
     facts = ", ".join(f"{key} {value}" for key, value in machine().items())
     out.with_suffix(".md").write_text("\n".join(lines) + f"\n\n{facts}.\n")
+
+
+def draw(aims: list[Aim], out: Path) -> None:
+    """Draw how far each aim is kept or missed: to the right of the line is better; without matplotlib, nothing."""
+    if importlib.util.find_spec("matplotlib") is None:
+        return
+    from matplotlib.figure import Figure
+
+    shown = aims[::-1]
+    margins = [aim.bound / aim.measured if aim.side == "at most" else aim.measured / aim.bound for aim in shown]
+    figure = Figure(figsize=(9, 0.4 * len(aims) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    colors = ["#2a7f62" if aim.met else "#b3261e" for aim in shown]
+    axes.barh([aim.what for aim in shown], [margin - 1 for margin in margins], left=1, color=colors)
+    axes.axvline(1.0, color="black", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    axes.minorticks_off()
+    axes.set_xlabel("times better than the aim (1 keeps it; red: missed)")
+    for form in ("png", "svg"):
+        figure.savefig(out.with_suffix(f".{form}"), metadata={"Date": None} if form == "svg" else None)
 
 
 if __name__ == "__main__":
