@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 from unigurd_trainer.errors import RecipeError, TrainerError  # noqa: E402
 from unigurd_trainer.merge.methods import average, dare, slerp, task_arithmetic, ties  # noqa: E402
+from unigurd_trainer.merge.model import shares  # noqa: E402
 
 BASED: tuple[Any, ...] = (task_arithmetic, ties, dare)
 ALL: tuple[Any, ...] = (average, slerp, *BASED)
@@ -22,6 +23,15 @@ def test_weights_are_scaled_to_one():
     merged = average([model(1.0, 2.0), model(3.0, -2.0)], [3, 1])
     assert merged["a"].tolist() == [1.5, 1.0]
     assert merged["ids"].tolist() == [0, 1, 2]
+
+
+def test_shares_are_not_scaled_again():
+    """A search merges by shares, and a recipe that is applied later scales them once more: not a bit may change."""
+    thousandths = [0.16, 0.177, 0.01, 0.245, 0.334, 0.074]  # whose sum, in floating point, is not 1
+    assert sum(thousandths) != 1.0
+    assert shares(thousandths, 6) == thousandths
+    scaled = shares([3.0, 1.0, 7.0], 3)
+    assert shares(scaled, 3) == scaled
 
 
 def test_f1_weights_of_the_paper_give_its_shares():

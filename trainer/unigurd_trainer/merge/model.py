@@ -39,7 +39,7 @@ def digest(model: Model) -> str:
 
 
 def shares(weights: Sequence[float], count: int) -> list[float]:
-    """Scale the weights of `count` models to a sum of 1.
+    """Scale the weights of `count` models to a sum of 1; shares stay as they are, to the last bit.
 
     Raises:
         TrainerError: They are not as many, or one is negative or not finite, or all are zero.
@@ -50,7 +50,8 @@ def shares(weights: Sequence[float], count: int) -> list[float]:
         raise TrainerError(
             f"{count} models need as many weights, all finite, none negative and not all zero: {list(weights)}."
         )
-    return [value / sum(values) for value in values]
+    total = sum(values)
+    return values if math.isclose(total, 1.0, rel_tol=1e-12) else [value / total for value in values]
 
 
 def require_alike(models: Sequence[Model]) -> None:
