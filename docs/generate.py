@@ -141,6 +141,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "hub-sets": hub_sets,
     "policies": policy_table,
     "results": partial(results_file, "uniguard"),
+    "searches": partial(results_file, "search"),
     "results-multitaskguard": partial(results_file, "multitaskguard"),
     "results-summary": results_summary,
     "trainer": trainer_reference,

@@ -39,13 +39,14 @@ def main() -> None:
     for name in SAME:
         shutil.copytree(args.data / name, args.out / name, dirs_exist_ok=True, copy_function=shutil.copyfile)
     corpus, documents = Corpus.read(args.data), list[Row]()
+    policies, found = list[Row](), list[Row]()
     for file in sorted((args.more / "written").glob("*.yaml")):
         entries = yaml.safe_load(file.read_text(encoding="utf-8"))
-        policies = [policy(entry) for entry in entries if not entry.get("builtin")]
-        write(args.out / "policies" / f"written-{file.stem}.jsonl.gz", policies)
-        found = [row for entry in entries for row in rows(entry, file.stem) if corpus.holdout.trains_text(row["text"])]
-        documents += [row | {"source": "written"} for row in found if is_document(row)]
-        write(args.out / "sdg" / f"written-{file.stem}.jsonl.gz", found)
+        policies += [policy(entry) for entry in entries if not entry.get("builtin")]
+        found += [row for entry in entries for row in rows(entry, file.stem) if corpus.holdout.trains_text(row["text"])]
+    documents += [row | {"source": "sdg/written"} for row in found if is_document(row)]
+    write(args.out / "policies" / "written.jsonl.gz", policies)
+    write(args.out / "sdg" / "written.jsonl.gz", found)
     shutil.copytree(args.more / "documents", args.out / "documents", dirs_exist_ok=True)
     articles = [row for row in corpus.pool if row.split == "train" and row.source in ARTICLES and row.label == 0]
     documents += [{"text": row.text, "source": row.source, "licence": row.licence} for row in articles]
