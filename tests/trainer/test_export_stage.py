@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import typer
@@ -18,6 +19,8 @@ from unigurd_trainer import export_stage, gip  # noqa: E402
 from unigurd_trainer.errors import DataError, TrainerError  # noqa: E402
 from unigurd_trainer.export import export  # noqa: E402
 from unigurd_trainer.export_cli import register  # noqa: E402
+from unigurd_trainer.merge import apply  # noqa: E402
+from unigurd_trainer.merge.recipe import CandidateRecipe, MergeRecipe  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,26 @@ def test_the_manifest_says_where_the_weights_come_from(finished, tiny_data, tmp_
     assert [source.partition(":")[0] for source in manifest.sources] == ["clinc150", "sdg/written", "toy"]
     assert (manifest.max_length, manifest.line_length, manifest.overlap) == (64, 16, 32)  # the base reads 64
     assert exported.training.worst < 1e-4
+
+
+def test_a_merge_names_the_sources_of_all_its_runs(tiny_recipe, tiny_data, tmp_path):
+    """The strongest run gives the recipe, but not only its data were learnt."""
+    data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+    (data / "documents").mkdir()
+    row = {"text": "Turn the valve slowly. Wait. " * 20, "source": "manual", "licence": "MIT"}
+    (data / "documents" / "all.jsonl").write_text(json.dumps(row))
+    for seed, (name, share) in enumerate((("plain", 0.0), ("prose", 0.5))):
+        recipe = tiny_recipe(steps=1, seed=seed)
+        changed = recipe.model_copy(update={"data": recipe.data.model_copy(update={"documents": share})})
+        gip.run(changed, data, tmp_path / name)
+    candidates = tuple(CandidateRecipe(path=str(tmp_path / name)) for name in ("plain", "prose"))
+    apply.run(MergeRecipe(name="merged", method="average", candidates=candidates), tmp_path / "merged")
+    found = {}
+    for name in ("plain", "prose", "merged"):
+        exported = export_stage.run(tmp_path / name, tmp_path / f"{name}-guard", precision="fp32", data=data)
+        found[name] = {source.partition(":")[0] for source in exported.manifest.sources}
+    assert found["prose"] - found["plain"] == {"manual"}
+    assert found["merged"] == found["prose"]
 
 
 def test_int8_reports_what_it_costs(finished, tmp_path):

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes what ships out of the candidates in trainer/candidates: `uniguard`, the merge that trainer/recipes/search/uniguard.toml
 # found, and `multitaskguard`, the best MultiTaskGuard. `merge apply` refuses a candidate or an outcome of another sha256.
-# SEARCH=1 searches again. Of the merge, `export` names only the sources of its strongest candidate and counts the examples of
-# the first generation once for each: sources and examples_seen in guard.json of `uniguard` were completed by hand.
+# SEARCH=1 searches again. `export` counts the examples of the first generation once for each candidate; examples_seen and
+# trained_seconds in the shipped guard.json count them once.
 set -euo pipefail
 export PATH="$PWD/${VENV:-.venv}/bin:$PATH"
 data=${UNIGURD_DATA:-../shared/data}

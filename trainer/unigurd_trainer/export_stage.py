@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +24,7 @@ from unigurd_trainer.licences import sources_of
 from unigurd_trainer.mixture import trainable_documents, trainable_intents, trainable_pool
 from unigurd_trainer.parity import Parity, compare, probes
 from unigurd_trainer.precision import Precision, Weights
-from unigurd_trainer.recipe import GipRecipe
+from unigurd_trainer.recipe import DataRecipe, GipRecipe
 from unigurd_trainer.runs import Run
 
 __all__ = ["MAX_LENGTH", "OVERLAP", "Exported", "describe_run", "run"]
@@ -83,7 +83,7 @@ def run(
     recipe = finished.recipe
     model, _ = build(recipe, finished.weights(weights))
     positions = model.config.encoder.positions
-    manifest = describe_run(finished, positions, name=name, interim=interim, sources=_sources(recipe, data))
+    manifest = describe_run(finished, positions, name=name, interim=interim, sources=_sources(finished, data))
     if weights == "last":  # the scores that a run keeps are those of its best weights
         manifest = manifest.model_copy(update={"scores": {}})
     export(model, find_base(recipe.model.base, recipe.model.revision).tokenizer_file, out, manifest, precision)
@@ -129,17 +129,31 @@ def _by_set(scores: Mapping[str, float]) -> dict[str, dict[str, float]]:
     return dict(grouped)
 
 
-def _sources(recipe: GipRecipe, data: Path | None) -> tuple[str, ...]:
-    """Name the sources of the rows that train, each with its licence."""
+def _sources(finished: Run, data: Path | None) -> tuple[str, ...]:
+    """Name the sources of the rows that train, each with its licence; of a merge, those of all its runs."""
     if data is None:
         return ()
-    spec = recipe.data
+    found: dict[str, str] = {}
+    for spec in {recipe.data.model_dump_json(): recipe.data for recipe in _recipes(finished)}.values():
+        found |= _sources_of(spec, data)
+    return tuple(f"{source}: {licence}" for source, licence in sorted(found.items()))
+
+
+def _recipes(finished: Run) -> Iterator[GipRecipe]:
+    """Yield the recipe of a run and, if it was merged of runs that are still there, of each of these."""
+    yield finished.recipe
+    for candidate in finished.result.get("merged", {}).get("candidates", ()):
+        if (Path(candidate["name"]) / "recipe.json").is_file():
+            yield from _recipes(Run.open(Path(candidate["name"])))
+
+
+def _sources_of(spec: DataRecipe, data: Path) -> dict[str, str]:
     corpus = Corpus.read(data, holdout_seed=spec.holdout_seed, exclude=spec.exclude, only=spec.only)
     intents = trainable_intents(corpus.intents, corpus.holdout)
     pool = trainable_pool(corpus.pool, corpus.holdout)
     written = [row for row in corpus.conditioned if row.split == "train"]
     prose = trainable_documents(corpus.documents, corpus.holdout) if spec.documents else []
-    return tuple(f"{source}: {licence}" for source, licence in sources_of([*intents, *pool, *written, *prose]).items())
+    return sources_of([*intents, *pool, *written, *prose])
 
 
 def _compare(folder: Path, model: GuardModel) -> Exported:
