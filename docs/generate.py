@@ -133,6 +133,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "bench-policies": partial(benchmark, "policies"),
     "bench-precision": partial(benchmark, "precision"),
     "bench-precision-latency": partial(benchmark, "precision-latency"),
+    "bench-search-trial": partial(benchmark, "search-trial"),
     "bench-second": partial(benchmark, "second"),
     "bench-streaming": partial(benchmark, "streaming"),
     "bench-views": partial(benchmark, "views"),

@@ -11,7 +11,7 @@ from unigurd_trainer.rows import Example
 
 SPDX = {
     "MIT", "Apache-2.0", "CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "CDLA-Permissive-2.0", "ODC-By-1.0", "OpenRAIL++",
-    "Apache-2.0 AND MIT", "MIT AND CC-BY-4.0", "",
+    "Apache-2.0 AND MIT", "MIT AND CC-BY-4.0", "BSD-3-Clause", "blessing", "public domain", "",
 }  # fmt: skip
 
 

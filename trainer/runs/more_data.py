@@ -101,7 +101,7 @@ def counts(out: Path) -> dict[str, int]:
     """Count what was added."""
     added = {name: 0 for name in ("policies", "sdg", "documents")}
     for name in added:
-        for file in (out / name).iterdir():
+        for file in (out / name).glob("*.gz"):
             if file.stem.startswith("written") or name == "documents":
                 added[name] += gzip.decompress(file.read_bytes()).count(b"\n")
     return added
