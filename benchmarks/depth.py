@@ -30,7 +30,12 @@ POLICY = "prompt-injection"
 ROLE: Role = "document"
 LENGTHS = (200, 1000, 5000, 20_000)
 PLACES = ("start", "end", "anywhere", "long border", "close border")
-WAYS = (("long windows", False, False), ("and close ones", True, False), ("as shipped", None, True))
+WAYS = (
+    ("long windows", False, False),
+    ("long, calibrated", False, True),
+    ("and close ones", True, False),
+    ("as shipped", None, True),
+)
 """Name, whether close windows are read (None: as the checkpoint says), and whether the score is calibrated."""
 
 

@@ -2,13 +2,12 @@
 
     python trainer/runs/packed.py pack RUN --out FILE.safetensors [--words CHECKPOINT]
     python trainer/runs/packed.py unpack FILE.safetensors --out RUN [--words CHECKPOINT]
-    python trainer/runs/packed.py words CHECKPOINT --out FILE.safetensors
     python trainer/runs/packed.py thaw CHECKPOINT --out RUN --notes RECIPE.toml RESULT.json
 
 `thaw` makes a run of a checkpoint, by what its last stage noted.
 
 Packing rounds the weights of the run itself too, so that whatever is measured afterwards is what the file holds.
-The words come from a checkpoint, or from a file that `words` wrote of one.
+The words come from a checkpoint, by default that of the first generation.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ NOTES = ("recipe.json", "result.json")
 def main() -> None:
     """Pack or unpack."""
     parser = ArgumentParser(description=main.__doc__)
-    parser.add_argument("do", choices=("pack", "unpack", "words", "thaw"))
-    parser.add_argument("source", type=Path, help="a run, a packed file, or the checkpoint that has the words")
+    parser.add_argument("do", choices=("pack", "unpack", "thaw"))
+    parser.add_argument("source", type=Path, help="a run, a packed file, or a checkpoint")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--words", default="uniguard", help="a checkpoint or a file of `words`")
+    parser.add_argument("--words", default="trainer/candidates/uniguard-1", help="a checkpoint")
     parser.add_argument("--notes", type=Path, nargs=2, help="recipe and result of a run")
     args = parser.parse_args()
-    {"pack": pack, "unpack": unpack, "words": store_words, "thaw": thaw}[args.do](args)
+    {"pack": pack, "unpack": unpack, "thaw": thaw}[args.do](args)
 
 
 def pack(args: Namespace) -> None:
@@ -61,12 +60,6 @@ def unpack(args: Namespace) -> None:
     for name in NOTES:
         (args.out / name).write_text(notes[name], encoding="utf-8")
     save_file(unpacked(load_file(args.source), words_of(args.words)), args.out / "best.safetensors")
-
-
-def store_words(args: Namespace) -> None:
-    """Write the words of a checkpoint by themselves."""
-    rows, scale = quantise_rows(words_of(str(args.source)).numpy())
-    save_file({WORDS: torch.from_numpy(rows), WORDS + SCALE: torch.from_numpy(scale)}, args.out)
 
 
 def thaw(args: Namespace) -> None:
@@ -105,10 +98,7 @@ def unpacked(stored: Tensors, words: Tensor) -> Tensors:
 
 
 def words_of(name: str) -> Tensor:
-    """Read words from a checkpoint or from a file of them."""
-    if Path(name).is_file():
-        stored = load_file(name)
-        return stored[WORDS].float() * stored[WORDS + SCALE]
+    """Read the words of a checkpoint."""
     return load_model(Checkpoint.open(locate(name))).state_dict()[WORDS]
 
 

@@ -16,7 +16,7 @@ run() { # name, then options
   [ -f "$out/result.json" ] ||
     { $train gip "$recipes/$name.toml" "${@:2}" --data "$data" --out "$out" --device "${DEVICE:-cuda}" \
         --workers "${WORKERS:-1}" --threads 1 > "$out.log" 2>&1 &&
-      python3 trainer/runs/packed.py pack "$out" --out "$out.safetensors" --words "$first" >> "$out.log" 2>&1; } ||
+      python3 trainer/runs/packed.py pack "$out" --out "$out.safetensors" >> "$out.log" 2>&1; } ||
     tail -n 5 "$out.log"
 }
 for name in $names; do

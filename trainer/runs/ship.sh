@@ -9,7 +9,7 @@ data=${UNIGURD_DATA:-../shared/data}
 threads=${THREADS:-2}
 first=trainer/candidates/uniguard-1
 for file in trainer/candidates/*.safetensors; do
-  python trainer/runs/packed.py unpack "$file" --out "runs/second/$(basename "$file" .safetensors)" --words "$first"
+  python trainer/runs/packed.py unpack "$file" --out "runs/second/$(basename "$file" .safetensors)"
 done
 python trainer/runs/packed.py thaw "$first" --out runs/second/uniguard --notes trainer/recipes/uniguard-4.toml \
   trainer/runs/logs/uniguard-4/result.json
