@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from unigurd_sdk.errors import UnigurdError
 from unigurd_sdk.guard import Guard
-from unigurd_sdk.limits import Limits
+from unigurd_sdk.limits import MAX_BYTES, Limits
 from unigurd_sdk.policy import Policy
 from unigurd_sdk.scan import Close, Scanner
 from unigurd_sdk.segments import Segmenter
@@ -71,8 +71,24 @@ def test_any_of_many_texts_is_read_whole_or_refused(guard, text):
 @pytest.mark.fuzz
 @pytest.mark.parametrize("unit", REPEATED)
 def test_a_text_of_the_largest_size_is_read_whole_or_refused(guard, unit):
-    size = len(unit.encode("utf-8", "surrogatepass"))
-    holds(guard, unit * (5_000_000 // size) + "bomb")
+    holds(guard, largest(unit))
+
+
+@pytest.mark.slow
+@pytest.mark.fuzz
+@pytest.mark.parametrize(
+    "unit", ["a", "a ", "Ab1+", "%41", "\u200ba", "\u0430b", "\n", "\0", "QUFBQUFBQUFBQUFBQUFBQQ\n"]
+)
+def test_a_text_of_the_largest_size_is_read_whole_without_a_limit_of_windows(keyword_checkpoint, unit):
+    with Guard.from_pretrained(keyword_checkpoint, threads=1, max_windows=10**7) as guard:
+        verdict = guard.check(largest(unit), BOMB)
+    assert verdict.unsafe
+    assert verdict.tokens.complete
+
+
+def largest(unit):
+    """As many of a unit as the limit of bytes lets through, with the word that is looked for at the end."""
+    return unit * ((MAX_BYTES - 5) // len(unit.encode("utf-8", "surrogatepass"))) + " bomb"
 
 
 @pytest.mark.parametrize("unit", REPEATED)
