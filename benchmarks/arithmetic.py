@@ -51,11 +51,16 @@ def verdicts(
     json: Json = None,
 ) -> None:
     """Compare verdicts and measures on validation rows."""
+    report("Int8 arithmetic beside float32, one model", compared(checkpoint, data), json)
+
+
+def compared(checkpoint: Path, data: Path) -> list[dict[str, Any]]:
+    """Return how far verdicts agree, by set and over all."""
     chosen = [each for each in report_sets(data, SETS) if each.name.count("/") == each.name.startswith("pool-dev")]
     with both(checkpoint, 1) as guards:
         answers = [[judge(guard, each.episodes) for each in chosen] for guard in guards]
     rows = [_agreement(*row) for row in zip(chosen, *answers, strict=True)]
-    report("Int8 arithmetic beside float32, one model", [*rows, _all(rows)], json)
+    return [*rows, _all(rows)]
 
 
 def _agreement(chosen: EvaluationSet, slow: Judged, fast: Judged) -> dict[str, Any]:
@@ -97,7 +102,7 @@ def times(
 
 def _timed(folder: Path, threads: int, rounds: int) -> Iterator[dict[str, Any]]:
     with both(folder, threads) as guards:
-        for row in (*_checks(folder, guards, threads, rounds), _batches(guards, rounds)):
+        for row in (*_checks(folder, guards, threads, rounds), _batches(guards)):
             yield {"threads": threads} | row
 
 
@@ -115,12 +120,12 @@ def _checks(folder: Path, guards: tuple[Guard, Guard], threads: int, rounds: int
         yield _row(f"check, {count} tokens", *(taken[f"{name} {count}"] for name in ("slow", "fast", "bare")))
 
 
-def _batches(guards: tuple[Guard, Guard], rounds: int) -> dict[str, Any]:
-    """Time `check_batch`."""
+def _batches(guards: tuple[Guard, Guard]) -> dict[str, Any]:
+    """Time `check_batch`, in a few rounds."""
     slow, fast = guards
     texts = mixed_texts(MIXED)
     calls = {name: partial(each.check_batch, texts, policy=POLICY) for name, each in (("slow", slow), ("fast", fast))}
-    taken = interleaved(calls, rounds, warm_up=1)
+    taken = interleaved(calls, rounds=5, warm_up=1, least=5)
     return _row(f"check_batch, {MIXED} mixed texts", taken["slow"], taken["fast"])
 
 

@@ -63,10 +63,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     args = parser.parse_args()
     inside = Inside(args.checkpoint, [POLICY])
-    chosen = attacks(args.data, args.attacks)
-    host = "\n".join(tuning(args.data)["articles"])
-    hits = [hit(inside, host, attack, number) for number, attack in enumerate(chosen)]
-    report(f"{len(chosen)} attacks found, %", table(inside, hits), args.json)
+    hits = place_all(inside, args.data, args.attacks)
+    report(f"{len(hits)} attacks found, %", table(inside, hits), args.json)
+
+
+def place_all(inside: Inside, data: Path, count: int) -> list[Hit]:
+    """Put attacks into documents and score them."""
+    host = "\n".join(tuning(data)["articles"])
+    return [hit(inside, host, attack, number) for number, attack in enumerate(attacks(data, count))]
 
 
 def hit(inside: Inside, host: str, attack: str, number: int) -> Hit:

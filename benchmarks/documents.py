@@ -16,15 +16,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
+from pydoc_data.topics import topics
 from typing import Any, Literal
 
 import numpy as np
 
 from hostile_texts import rows
-from pydoc_data.topics import topics
 from scoring import Inside, Logits
 from timing import report
-from unigurd_sdk.template import Role
 
 POLICIES = ("prompt-injection", "toxicity", "safety")
 LENGTHS = (128, 272, 600, 1500, 8000)
@@ -56,7 +55,9 @@ class Read:
     def logits(self, close: bool, slope: float, most: float) -> Logits:
         """The worst logit under each policy [K], calibrated by the number of windows."""
         parts = [self.long, self.close] if close and len(self.long) > 1 else [self.long]
-        return np.max([part.max(axis=0) - min(slope * float(np.log(len(part))), most) for part in parts], axis=0)
+        return np.asarray(
+            np.max([part.max(axis=0) - min(slope * float(np.log(len(part))), most) for part in parts], axis=0)
+        )
 
 
 def main() -> None:
@@ -72,9 +73,10 @@ def main() -> None:
     report(f"Benign documents flagged, %, {len(POLICIES)} policies, {args.half} half", table(inside, read), args.json)
 
 
-def read_all(inside: Inside, data: Path, half: Half) -> Iterator[Read]:
-    """Score the documents and the short texts of a half."""
-    for kind, texts in documents(data, half).items():
+def read_all(inside: Inside, data: Path, half: Half, most: int | None = None) -> Iterator[Read]:
+    """Score the documents, at most so many of a kind, and the short texts of a half."""
+    for kind, every in documents(data, half).items():
+        texts = every[:most]
         short = [part for text in texts for part in text.split("\n\n") if 80 < len(part) < 1000]
         for text in (*texts, *short[:: max(1, len(short) // SHORT)]):
             tokens = len(inside.long.tokenizer.encode(text).ids)
@@ -125,11 +127,19 @@ def table(inside: Inside, read: Sequence[Read]) -> list[dict[str, Any]]:
     return found
 
 
+def shipped(inside: Inside, read: Sequence[Read]) -> tuple[float, float]:
+    """Give the rates of short texts and of documents of more than one window, as the checkpoint says, in percent."""
+    way = WAYS[3 if inside.manifest.reads_close else 1][0]
+    short = [each for each in read if each.tokens <= LENGTHS[0]]
+    return rates(inside, short)[way], rates(inside, [each for each in read if len(each.long) > 1])[way]
+
+
 def rates(inside: Inside, group: Sequence[Read]) -> dict[str, float]:
     """Give the share over the threshold in every way, in percent."""
     slope, most = inside.manifest.window_slope, inside.manifest.window_most
     return {
-        name: 100 * float(np.mean([each.logits(close, slope * calibrated, most) >= inside.thresholds for each in group]))
+        name: 100
+        * float(np.mean([each.logits(close, slope * calibrated, most) >= inside.thresholds for each in group]))
         for name, close, calibrated in WAYS
     }
 

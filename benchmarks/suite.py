@@ -1,9 +1,10 @@
 """Every aim of the runtime with its measured value: `make bench`.
 
-    python benchmarks/suite.py [CHECKPOINT] [--quick] [--out docs/results/bench]
+    python benchmarks/suite.py [CHECKPOINT] [--data DATA] [--quick] [--out docs/results/bench]
 
 Everything is a ratio within one run, of medians (see the scripts that this one calls). A missed aim is printed in
-red, and the exit status is 0 all the same: nothing here is a test. Writes OUT.json and OUT.md.
+red, and the exit status is 0 all the same: nothing here is a test. What is found and flagged is measured where there is
+a data folder. Writes OUT.json and OUT.md.
 """
 
 from __future__ import annotations
@@ -13,20 +14,30 @@ import json
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
+import arithmetic
 import cold_start
+import depth
+import documents
 import latency
 import peers
 import policy_length
 import streaming
 import throughput
-from timing import machine
+import timeouts
+import views
+from latency import POLICY
+from scoring import Inside
+from timing import interleaved, machine
 from unigurd_sdk import Guard
+from unigurd_sdk.checkpoint import Checkpoint
+from unigurd_sdk.runtime import settle
 
 TICKS = (0.25, 0.5, 1, 2, 4, 8)
 
@@ -52,11 +63,15 @@ def main() -> None:
     parser.add_argument("checkpoint", nargs="?", type=Path, default=Path("unigurd_sdk/models/uniguard"))
     parser.add_argument("--quick", action="store_true", help="fewer rounds and texts")
     parser.add_argument("--out", type=Path, help="write OUT.json, OUT.md and, with matplotlib, OUT.png and OUT.svg")
+    parser.add_argument("--data", type=Path, help="the data folder, for what is found and flagged")
     args = parser.parse_args()
     console = Console()
     aims: list[Aim] = []
-    for part in (of_latency, of_policies, of_peers, of_cold_start, of_throughput, of_streams):
-        with console.status(part.__name__.replace("of_", "").replace("_", " ")):
+    parts = [of_latency, of_length, of_policies, of_peers, of_cold_start, of_throughput, of_streams, of_timeouts]
+    if args.data is not None:
+        parts += [partial(part, args.data) for part in (of_attacks, of_documents, of_views, of_arithmetic)]
+    for number, part in enumerate(parts, start=1):
+        with console.status(f"part {number} of {len(parts)}"):
             aims += part(args.checkpoint, args.quick)
     console.print(table(aims))
     if args.out is not None:
@@ -70,6 +85,15 @@ def of_latency(folder: Path, quick: bool) -> Iterator[Aim]:
     found = {row["tokens"]: row["ratio"] for row in latency.measure(folder, 1, [32, 256], rounds)}
     yield Aim("check of 32 tokens / bare session", "at most", 1.25, found[32])
     yield Aim("check of 256 tokens / bare session", "at most", 1.10, found[256])
+
+
+def of_length(folder: Path, quick: bool) -> Iterator[Aim]:
+    """A text, and one ten times as long."""
+    short = latency.text_of(folder, 1000)
+    with Guard.from_pretrained(folder, threads=1, runtime="onnx") as guard:
+        calls = {"1": partial(guard.check, short, policy=POLICY), "10": partial(guard.check, short * 10, policy=POLICY)}
+        taken = interleaved(calls, 3 if quick else 9, warm_up=1, least=3)
+    yield Aim("time of a text / of a tenth of it", "at most", 12.0, taken["10"] / taken["1"])
 
 
 def of_policies(folder: Path, quick: bool) -> Iterator[Aim]:
@@ -101,10 +125,17 @@ def of_cold_start(folder: Path, quick: bool) -> Iterator[Aim]:
 def of_throughput(folder: Path, quick: bool) -> Iterator[Aim]:
     """Many texts, and many callers."""
     texts = throughput.mixed_texts(300 if quick else 2000)
-    _, naive, whole, callers = throughput.measure(folder, 2, texts, 64, 1 if quick else 3)
-    yield Aim("check_batch / naive padded loop that cuts texts", "at least", 3.0, 1 / naive["of check_batch"])
-    yield Aim("check_batch / naive padded loop over all windows", "at least", 3.0, 1 / whole["of check_batch"])
+    _, *naive, callers = throughput.measure(folder, 2, texts, 64, 1 if quick else 3)
+    for loop in naive:
+        yield Aim(f"check_batch / {loop['']}", "at least", 3.0, 1 / loop["of check_batch"])
     yield Aim("64 callers of acheck / check_batch", "at least", 0.8, callers["of check_batch"])
+
+
+def of_timeouts(folder: Path, quick: bool) -> Iterator[Aim]:
+    """The shortest limit that is measured, over all lengths."""
+    rows = timeouts.measure(folder, 3 if quick else 9)
+    worst = max(row["median"] for row in rows if row["limit s"] == min(timeouts.SECONDS))
+    yield Aim(f"a time-out of {min(timeouts.SECONDS)} s / its limit", "at most", 1.2, worst)
 
 
 def of_streams(folder: Path, quick: bool) -> Iterator[Aim]:
@@ -114,6 +145,33 @@ def of_streams(folder: Path, quick: bool) -> Iterator[Aim]:
         whole = streaming.one_check(guard, text)
         rows = [streaming.measure(guard, text, whole, *case, rate=1e6) for case in streaming.CASES]
     yield Aim("tokens scored in a stream / in one scan", "at most", 3.0, max(row["scored"] for row in rows))
+
+
+def of_attacks(data: Path, folder: Path, quick: bool) -> Iterator[Aim]:
+    """Attacks in documents, beside the same attacks alone."""
+    inside = Inside(folder, [depth.POLICY])
+    every = depth.table(inside, depth.place_all(inside, data, 40 if quick else 200))[0]
+    yield Aim("attacks found in documents less alone, points", "at least", -2.0, every["as shipped"] - every["alone"])
+
+
+def of_documents(data: Path, folder: Path, quick: bool) -> Iterator[Aim]:
+    """Benign documents, beside short texts."""
+    inside = Inside(folder, documents.POLICIES)
+    short, long = documents.shipped(inside, [*documents.read_all(inside, data, "reported", 20 if quick else None)])
+    yield Aim("long benign documents flagged / short texts", "at most", 1.5, long / short)
+
+
+def of_views(data: Path, folder: Path, quick: bool) -> Iterator[Aim]:
+    """Benign texts that look unusual, read with views and without."""
+    every = views.benign(Inside(folder, views.BENIGN), data, 200 if quick else 1000)[-1]
+    yield Aim("benign texts flagged more with views, points", "at most", 0.5, every["after"] - every["before"])
+
+
+def of_arithmetic(data: Path, folder: Path, quick: bool) -> Iterator[Aim]:
+    """Verdicts in int8 arithmetic, where the processor computes that exactly, beside float32; takes minutes."""
+    if not quick and "int8" in settle(Checkpoint.open(folder).manifest, "onnx", "cpu", "auto"):
+        every = arithmetic.compared(folder, data)[-1]
+        yield Aim("verdicts of int8 as of float32, %", "at least", 99.5, 100 * every["equal verdicts"] / every["rows"])
 
 
 def table(aims: list[Aim]) -> Table:

@@ -2,11 +2,11 @@
 
     python benchmarks/throughput.py [CHECKPOINT] [--texts 2000] [--callers 64] [--threads 1 2] [--json out.json]
 
-The texts have 5 to 600 words, most of them few (log-uniform). The naive loop runs the float32 text graph in a bare
-session: texts in their order, 32 at a time, padded to the longest, cut at the model's length, which `check_batch`
-never does; a second one reads all long windows of the texts, and neither close windows nor views. The callers share
-the texts, and each waits for its answer before it asks again; beside them a coroutine that only sleeps measures by how
-much the event loop is late.
+The texts have 5 to 600 words, most of them few (log-uniform). The naive loops run the float32 text graph in a bare
+session: texts in their order, 32 at a time, padded to the longest. One cuts texts at the model's length, which
+`check_batch` never does; one reads all long windows of the texts; one all windows that `check_batch` scores, close ones
+and those of views among them. The callers share the texts, and each waits for its answer before it asks again; beside
+them a coroutine that only sleeps measures by how much the event loop is late.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, Literal
 
 from latency import POLICY, PROSE
 from timing import report
@@ -32,6 +33,8 @@ from unigurd_sdk.segments import Segmenter
 from unigurd_sdk.tokenizer import GuardTokenizer, pad_rows
 
 SHORTEST, LONGEST, NAIVE_BATCH, NAP = 5, 600, 32, 0.005
+
+Reads = Literal["first", "long", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +73,18 @@ def measure(folder: Path, threads: int, texts: list[str], callers: int, rounds: 
     with Guard.from_pretrained(folder, threads=threads, runtime="onnx") as guard:
         naive = Naive(guard, threads)
         guard.check(texts[0], policy=POLICY)
-        batch, loop, whole, gathered = [], [], [], []
+        batch, gathered = [], []
+        loops: dict[str, list[float]] = {how: [] for how in NAIVE}
         for _ in range(rounds):
             batch.append(_seconds(lambda: guard.check_batch(texts, policy=POLICY)))
-            loop.append(_seconds(lambda: naive.run(texts)))
-            whole.append(_seconds(lambda: naive.run(texts, whole=True)))
+            for how, taken in loops.items():
+                taken.append(_seconds(partial(naive.run, texts, NAIVE[how])))
             gathered.append(asyncio.run(concurrent(guard, texts, callers)))
     own, async_ = median(batch), median(each.seconds for each in gathered)
     waits, lags = ([v for each in gathered for v in getattr(each, name)] for name in ("waits", "lags"))
     return [
         _row("check_batch", threads, len(texts), own, own),
-        _row("naive padded loop", threads, len(texts), median(loop), own),
-        _row("naive padded loop, all windows", threads, len(texts), median(whole), own),
+        *(_row(f"naive padded loop, {how}", threads, len(texts), median(taken), own) for how, taken in loops.items()),
         _row(f"{callers} callers of acheck", threads, len(texts), async_, own)
         | {"p50 ms": 1000 * median(waits), "p99 ms": 1000 * quantiles(waits, n=100)[98],
            "loop late ms (p99)": 1000 * quantiles(lags, n=100)[98]},
@@ -113,6 +116,10 @@ async def concurrent(guard: Guard, texts: Sequence[str], callers: int) -> Concur
     return Concurrent(taken, waits, lags)
 
 
+NAIVE: dict[str, Reads] = {"texts cut": "first", "all long windows": "long", "the same windows": "all"}
+"""What the naive loops read."""
+
+
 class Naive:
     """The text graph of a checkpoint in a bare session, fed as tutorials do."""
 
@@ -120,16 +127,22 @@ class Naive:
         checkpoint, manifest = guard.checkpoint, guard.checkpoint.manifest
         self.tokenizer = GuardTokenizer.from_file(checkpoint.file("tokenizer.json"))
         self.segmenter = Segmenter(self.tokenizer, manifest.max_length, manifest.overlap)
-        self.runtime = OnnxRuntime(checkpoint, threads=threads)
+        self.scan = guard._engine._scan
+        self.runtime = OnnxRuntime(checkpoint, threads=threads, arithmetic="float32")
         self.state = stack_states([self.runtime.encode_policy(builtin_policies()[POLICY])])
 
-    def run(self, texts: Sequence[str], *, whole: bool = False) -> None:
-        """Score the beginning of every text, or all of its windows."""
+    def run(self, texts: Sequence[str], reads: Reads) -> None:
+        """Score texts in their order, a number of them at a time, padded to the longest window."""
         for at in range(0, len(texts), NAIVE_BATCH):
-            cut = [self.segmenter.cut(text, "user").ids for text in texts[at : at + NAIVE_BATCH]]
-            rows = [ids for windows in cut for ids in (windows if whole else windows[:1])]
+            rows = [ids for text in texts[at : at + NAIVE_BATCH] for ids in self.windows(text, reads)]
             ids, mask = pad_rows(rows, self.tokenizer.pad)
             self.runtime._run("text", {"input_ids": ids, "attention_mask": mask, **self.state})
+
+    def windows(self, text: str, reads: Reads) -> Sequence[Sequence[int]]:
+        """Cut a text."""
+        if reads == "all":
+            return self.scan(text, None, "user").ids
+        return self.segmenter.cut(text, "user").ids[: 1 if reads == "first" else None]
 
 
 def _seconds(call: Any) -> float:  # noqa: ANN401

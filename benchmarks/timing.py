@@ -18,13 +18,15 @@ from rich.table import Table
 LEAST_ROUNDS = 50
 
 
-def interleaved(calls: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 5) -> dict[str, float]:
-    """Call everything once a round; returns the median milliseconds of each.
+def interleaved(
+    calls: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 5, least: int = LEAST_ROUNDS
+) -> dict[str, float]:
+    """Call everything once a round, in `least` rounds at least; returns the median milliseconds of each.
 
     Every other round runs backwards, so that no call always follows the same one.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(-warm_up, max(rounds, LEAST_ROUNDS)):
+    for number in range(-warm_up, max(rounds, least)):
         for name in sorted(calls, reverse=bool(number % 2)):
             start = time.perf_counter()
             calls[name]()

@@ -1,21 +1,43 @@
 """Time limits: a call that may not take longer than so many seconds.
 
 A thread cannot be stopped from outside. A call that runs out of time is left behind and what it returns is dropped;
-the caller goes on at once.
+the caller goes on at once. Long work asks `require_wanted` between its steps, so that what is left behind ends soon.
+At its exit, the process waits a little for such threads, which native code would not survive otherwise.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from typing import TypeVar
+from weakref import WeakSet
 
 from unigurd_sdk.errors import CheckTimeout, ConfigError
 
 T = TypeVar("T")
+
+AT_EXIT = 5.0
+"""Seconds that the exit of a process waits for calls that were left behind."""
+
+
+class Abandoned(BaseException):
+    """Nobody waits for this call any more; no error, so that nothing handles it."""
+
+
+_left: ContextVar[threading.Event | None] = ContextVar("left", default=None)
+_running: WeakSet[threading.Thread] = WeakSet()
+
+
+def require_wanted() -> None:
+    """Raise `Abandoned` in a call that was left behind."""
+    left = _left.get()
+    if left is not None and left.is_set():
+        raise Abandoned
 
 
 def checked_timeout(seconds: float | None) -> float | None:
@@ -29,8 +51,9 @@ def within(seconds: float | None, call: Callable[[], T]) -> T:
     """Return what `call` returns; raise `CheckTimeout` if that takes longer than `seconds` (None: no limit)."""
     if seconds is None:
         return call()
-    future = _started(call)
+    future, left = _started(call)
     if not wait([future], seconds).done:
+        left.set()
         raise CheckTimeout(seconds)
     return future.result()
 
@@ -39,22 +62,26 @@ async def awithin(seconds: float | None, call: Callable[[], T]) -> T:
     """Run `call` in a thread, without blocking the event loop; otherwise as `within`."""
     if seconds is None:
         return await asyncio.to_thread(call)
-    running = asyncio.wrap_future(_started(call))
+    future, left = _started(call)
+    running = asyncio.wrap_future(future)
     try:
         done, _ = await asyncio.wait({running}, timeout=seconds)
         if not done:
             raise CheckTimeout(seconds)
         return running.result()
     finally:
+        left.set()
         running.cancel()  # the thread goes on; its result is not delivered to a loop that may be gone
 
 
-def _started(call: Callable[[], T]) -> Future[T]:
-    """Run `call` in a thread of its own, which nobody waits for at exit, unlike those of a pool."""
-    future: Future[T] = Future()
-    context = copy_context()
-    threading.Thread(target=context.run, args=(_fulfil, future, call), name="unigurd-check", daemon=True).start()
-    return future
+def _started(call: Callable[[], T]) -> tuple[Future[T], threading.Event]:
+    """Run `call` in a thread of its own; the event says that nobody waits for it any more."""
+    future, left, context = Future[T](), threading.Event(), copy_context()
+    context.run(_left.set, left)
+    thread = threading.Thread(target=context.run, args=(_fulfil, future, call), name="unigurd-check", daemon=True)
+    _running.add(thread)
+    thread.start()
+    return future, left
 
 
 def _fulfil(future: Future[T], call: Callable[[], T]) -> None:
@@ -64,3 +91,10 @@ def _fulfil(future: Future[T], call: Callable[[], T]) -> None:
         future.set_result(call())
     except BaseException as error:  # it is raised where the result is waited for
         future.set_exception(error)
+
+
+@atexit.register
+def _wait_for_running() -> None:
+    until = time.monotonic() + AT_EXIT
+    for thread in list(_running):
+        thread.join(max(0.0, until - time.monotonic()))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from unigurd_sdk.checkpoint import Checkpoint
 from unigurd_sdk.errors import UnigurdError
 from unigurd_sdk.guard import Guard
 from unigurd_sdk.limits import MAX_BYTES, Limits
@@ -37,8 +38,15 @@ LONG = settings(max_examples=3000, deadline=None, suppress_health_check=list(Hea
 
 @pytest.fixture(scope="module")
 def guard(keyword_checkpoint):
-    with Guard.from_pretrained(keyword_checkpoint, threads=1) as guard:
+    with uncalibrated(keyword_checkpoint) as guard:
         yield guard
+
+
+def uncalibrated(folder, **options):
+    """A guard whose scores do not fall with the number of windows: a word that was read is found in any text."""
+    checkpoint = Checkpoint.open(folder)
+    manifest = checkpoint.manifest.model_copy(update={"window_slope": 0.0})
+    return Guard(Checkpoint(checkpoint.folder, manifest, checkpoint.id), threads=1, **options)
 
 
 def holds(guard, text):
@@ -80,7 +88,7 @@ def test_a_text_of_the_largest_size_is_read_whole_or_refused(guard, unit):
     "unit", ["a", "a ", "Ab1+", "%41", "\u200ba", "\u0430b", "\n", "\0", "QUFBQUFBQUFBQUFBQUFBQQ\n"]
 )
 def test_a_text_of_the_largest_size_is_read_whole_without_a_limit_of_windows(keyword_checkpoint, unit):
-    with Guard.from_pretrained(keyword_checkpoint, threads=1, max_windows=10**7) as guard:
+    with uncalibrated(keyword_checkpoint, max_windows=10**7) as guard:
         verdict = guard.check(largest(unit), BOMB)
     assert verdict.unsafe
     assert verdict.tokens.complete

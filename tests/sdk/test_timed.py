@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
 from unigurd_sdk.errors import CheckTimeout, ConfigError
-from unigurd_sdk.timed import awithin, checked_timeout, within
+from unigurd_sdk.timed import awithin, checked_timeout, require_wanted, within
 
 HERE = contextvars.ContextVar("HERE", default="nowhere")
 
@@ -49,6 +52,44 @@ def test_a_call_that_takes_too_long_is_left_behind(limited):
     assert not ended.is_set()
     release.set()
     assert ended.wait(30)
+
+
+@both
+def test_long_work_that_is_left_behind_ends(limited):
+    ended = threading.Event()
+
+    def call():
+        try:
+            while True:
+                require_wanted()
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    with pytest.raises(CheckTimeout):
+        limited(0.05, call)
+    assert ended.wait(30)
+
+
+def test_work_with_and_without_a_limit_is_wanted():
+    require_wanted()
+    assert run(30.0, require_wanted) is None
+
+
+@pytest.mark.slow
+def test_a_process_ends_well_that_left_a_check_behind(keyword_checkpoint):
+    script = f"""
+from unigurd_sdk import CheckTimeout, Guard, Policy
+policies = [Policy(name="no-cakes", description="no food", disallowed=("cake",))]
+guard = Guard.from_pretrained({str(keyword_checkpoint)!r}, threads=1, max_windows=10**6, policies=policies)
+guard.check("cake")
+try:
+    guard.check_messages([{{"role": "user", "content": "cake " * 400_000}}], timeout=0.05)
+except CheckTimeout:
+    print("too late")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "too late\n", "")
 
 
 @both

@@ -177,3 +177,24 @@ def test_a_special_token_that_the_file_takes_for_a_word_is_refused(tokenizer_fil
     raw.add_tokens([special])
     with pytest.raises(ModelIncompatible, match=f"'{special.content}' would forge"):
         GuardTokenizer(raw)
+
+
+WORDS = st.lists(
+    st.sampled_from(("lamp", " ", "\n", "\t", "  ", "\r\n", "\u00a0", "?", "\u00e9t\u00e9", *FORGERIES, *TRAPS)),
+    max_size=60,
+)
+
+
+@many
+@given(text=WORDS.map("".join))
+def test_a_long_text_in_pieces_has_the_tokens_of_the_whole(tokenizer, text):
+    whole = tokenizer.encode(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unigurd_sdk.tokenizer._PIECE", 3)
+        assert tokenizer.encode(text) == whole
+
+
+def test_a_long_text_is_cut_between_words(tokenizer, kind, monkeypatch):
+    monkeypatch.setattr("unigurd_sdk.tokenizer._PIECE", 3)
+    assert tokenizer._end_of_piece("one two three", 0) == 3
+    assert tokenizer._end_of_piece("one  two", 0) == 8  # several spaces can be one token

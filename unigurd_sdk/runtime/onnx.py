@@ -20,6 +20,7 @@ from unigurd_sdk.runtime.arithmetic import INT8_ROLE, ChosenArithmetic
 from unigurd_sdk.runtime.base import Array, PolicyState, Segment, stack_states
 from unigurd_sdk.runtime.batches import BATCH_TOKENS, batches
 from unigurd_sdk.template import policy_lines
+from unigurd_sdk.timed import require_wanted
 from unigurd_sdk.tokenizer import GuardTokenizer, pad_rows
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class OnnxRuntime:
             return logits
         stacked = stack_states(states)
         for rows in batches([len(segment) for segment in segments], self._batch_tokens // len(states)):
+            require_wanted()
             logits[rows] = self._score_batch([segments[row] for row in rows], stacked, len(states))
         _check_finite(logits, "the model returned a score that is not a finite number")
         return logits

@@ -18,6 +18,7 @@ from unigurd_sdk.nn.weights import unpack
 from unigurd_sdk.runtime.base import PolicyState, Segment, stack_states
 from unigurd_sdk.runtime.batches import BATCH_TOKENS, batches
 from unigurd_sdk.template import policy_lines
+from unigurd_sdk.timed import require_wanted
 from unigurd_sdk.tokenizer import GuardTokenizer, pad_rows
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class TorchRuntime:
         stacked = stack_states(states)
         inputs = [self._tensor(stacked[name]) for name in (*STATE, f"{STATE[0]}_mask")]
         for rows in batches([len(segment) for segment in segments], BATCH_TOKENS):
+            require_wanted()
             padded = pad_rows([segments[row] for row in rows], self._tokenizer.pad)
             with torch.inference_mode():
                 logits[rows] = self._load()[1](*map(self._tensor, padded), *inputs).cpu().numpy()

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from unigurd_sdk.errors import PluginError
+from unigurd_sdk.timed import require_wanted
 from unigurd_sdk.views.rewrite import Rewrite, Span
 from unigurd_sdk.views.view import View
 
@@ -32,6 +33,7 @@ class Reading:
         """Read on through views, one after the other; those that change nothing leave no trace."""
         reading = self
         for view in views:
+            require_wanted()
             step = _read(view, reading.text)
             if step is not None:
                 reading = Reading(step.text, (*reading.views, view.name), (*reading.steps, step))
