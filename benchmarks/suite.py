@@ -24,7 +24,6 @@ from rich.table import Table
 import arithmetic
 import cold_start
 import depth
-import documents
 import latency
 import peers
 import policy_length
@@ -32,6 +31,7 @@ import streaming
 import throughput
 import timeouts
 import views
+import whole_documents
 from latency import POLICY
 from scoring import Inside
 from timing import interleaved, machine
@@ -156,8 +156,10 @@ def of_attacks(data: Path, folder: Path, quick: bool) -> Iterator[Aim]:
 
 def of_documents(data: Path, folder: Path, quick: bool) -> Iterator[Aim]:
     """Benign documents, beside short texts."""
-    inside = Inside(folder, documents.POLICIES)
-    short, long = documents.shipped(inside, [*documents.read_all(inside, data, "reported", 20 if quick else None)])
+    inside = Inside(folder, whole_documents.POLICIES)
+    short, long = whole_documents.shipped(
+        inside, [*whole_documents.read_all(inside, data, "reported", 20 if quick else None)]
+    )
     yield Aim("long benign documents flagged / short texts", "at most", 1.5, long / short)
 
 
