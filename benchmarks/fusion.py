@@ -55,7 +55,7 @@ def cases(folder: Path, threads: int) -> dict[str, Callable[[], object]]:
         sessions = {path.stem: _session(path, threads) for path in (traced, fused)}
     head = model.config.head_size
     return {
-        f"{name} {count}": partial(session.run, None, _feed(count, sizes.hidden_size, head))
+        f"{name} {count}": partial(session.run, None, feed_of(count, sizes.hidden_size, head))
         for count in TOKENS
         for name, session in sessions.items()
     }
@@ -68,7 +68,7 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _feed(tokens: int, size: int, head: int, lines: int = 12) -> dict[str, np.ndarray]:
+def feed_of(tokens: int, size: int, head: int, lines: int = 12) -> dict[str, np.ndarray]:
     """One text of `tokens` random tokens, and a state of `lines` lines."""
     rng = np.random.default_rng(0)
     states = {"vectors": (1, lines, size), "context": (1, lines, head), "valence": (1, lines)}

@@ -1,6 +1,6 @@
 """How often whole benign documents are flagged, beside short texts of the same kinds.
 
-    python benchmarks/whole_documents.py CHECKPOINT --data DATA [--half tuning|reported] [--json docs/results/documents.json]
+    python benchmarks/whole_documents.py CHECKPOINT --data DATA [--half tuning] [--json docs/results/documents.json]
 
 Documents are readmes of installed packages, the reference of the Python language, and long prompts and chat messages of
 development benchmarks; none trains. They are split in two by their name: one half may choose the parameters of windows,

@@ -136,6 +136,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "bench-policies": partial(benchmark, "policies"),
     "bench-precision": partial(benchmark, "precision"),
     "bench-precision-latency": partial(benchmark, "precision-latency"),
+    "bench-session-options": partial(benchmark, "session-options"),
     "bench-search-trial": partial(benchmark, "search-trial"),
     "bench-second": partial(benchmark, "second"),
     "bench-streaming": partial(benchmark, "streaming"),

@@ -29,9 +29,7 @@ import yaml
 from documents import pieces
 
 PERMISSIVE = re.compile(r"\b(MIT|BSD|Apache|ISC|PSF|Python Software Foundation|Unlicense|0BSD|CC0|HPND)\b", re.I)
-RESTRICTED = re.compile(
-    r"GPL|General Public|Proprietary|Commons Clause|BUSL|SSPL|Elastic|NonCommercial|MPL.* AND", re.I
-)
+RESTRICTED = re.compile(r"GPL|General Public|Proprietary|Commons|BUSL|SSPL|Elastic|NonCommercial|MPL.*AND", re.I)
 LICENCE_FILE = re.compile(r"(licen[cs]e|copying|notice)[^/]*$", re.I)
 MANUAL = re.compile(
     r"docs?/(?!.*(chang|releas|whatsnew|history|news|requirements|authors|licen|locale|_static)).*\.(rst|md|txt)$",
