@@ -11,6 +11,7 @@ from unigurd_sdk.gathering import Call, Gatherer
 from unigurd_sdk.judge import Judging
 from unigurd_sdk.request import PolicyLike, Request, refuse_types
 from unigurd_sdk.template import Role
+from unigurd_sdk.timed import aside
 from unigurd_sdk.verdict import Report, Verdict
 
 ALONE = 8192
@@ -59,12 +60,13 @@ class Asynchronous(Judging):
         """Check one text, as `check` does, without blocking the event loop.
 
         Checks that wait at the same time go to the model together if they ask the same; nobody waits for others to
-        come. The latency of a verdict begins with this call.
+        come. The latency of a verdict begins with this call. A call that is cancelled, by `asyncio.timeout` for
+        instance, does not go on in the background.
         """
         refuse_types([text], [prompt], role)
         resolve = partial(self._resolver.request, policy, policies, role, threshold)
         if len(text) >= ALONE:
-            verdicts = await asyncio.to_thread(self._alone, text, prompt, resolve)
+            verdicts = await aside(partial(self._alone, text, prompt, resolve))
         else:
             verdicts = await asyncio.wrap_future(self._gatherer.submit(Call(text, prompt, resolve)))
         return verdicts[0] if policies is None else Report(verdicts)

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
 from typing import TypeVar
 from weakref import WeakSet
 
@@ -29,14 +29,13 @@ class Abandoned(BaseException):
     """Nobody waits for this call any more; no error, so that nothing handles it."""
 
 
-_left: ContextVar[threading.Event | None] = ContextVar("left", default=None)
+_left: ContextVar[tuple[threading.Event, ...]] = ContextVar("left", default=())
 _running: WeakSet[threading.Thread] = WeakSet()
 
 
 def require_wanted() -> None:
-    """Raise `Abandoned` in a call that was left behind."""
-    left = _left.get()
-    if left is not None and left.is_set():
+    """Raise `Abandoned` in a call that was left behind, or that one calls that was."""
+    if any(left.is_set() for left in _left.get()):
         raise Abandoned
 
 
@@ -61,7 +60,7 @@ def within(seconds: float | None, call: Callable[[], T]) -> T:
 async def awithin(seconds: float | None, call: Callable[[], T]) -> T:
     """Run `call` in a thread, without blocking the event loop; otherwise as `within`."""
     if seconds is None:
-        return await asyncio.to_thread(call)
+        return await aside(call)
     future, left = _started(call)
     running = asyncio.wrap_future(future)
     try:
@@ -70,18 +69,36 @@ async def awithin(seconds: float | None, call: Callable[[], T]) -> T:
             raise CheckTimeout(seconds)
         return running.result()
     finally:
-        left.set()
+        if not future.done():
+            left.set()
         running.cancel()  # the thread goes on; its result is not delivered to a loop that may be gone
 
 
+async def aside(call: Callable[[], T]) -> T:
+    """Run `call` in a thread of the event loop's pool; a coroutine that is cancelled leaves it behind."""
+    context, left = _leavable()
+    try:
+        return await asyncio.get_running_loop().run_in_executor(None, context.run, call)
+    except asyncio.CancelledError:
+        left.set()
+        raise
+
+
 def _started(call: Callable[[], T]) -> tuple[Future[T], threading.Event]:
-    """Run `call` in a thread of its own; the event says that nobody waits for it any more."""
-    future, left, context = Future[T](), threading.Event(), copy_context()
-    context.run(_left.set, left)
+    """Run `call` in a thread of its own, which nobody waits for at exit, unlike those of a pool; as `_leavable`."""
+    future: Future[T] = Future()
+    context, left = _leavable()
     thread = threading.Thread(target=context.run, args=(_fulfil, future, call), name="unigurd-check", daemon=True)
     _running.add(thread)
     thread.start()
     return future, left
+
+
+def _leavable() -> tuple[Context, threading.Event]:
+    """Return a context for a call, and what to set when nobody waits for the call any more."""
+    context, left = copy_context(), threading.Event()
+    context.run(_left.set, (*_left.get(), left))
+    return context, left
 
 
 def _fulfil(future: Future[T], call: Callable[[], T]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 import pytest
 
 from unigurd_sdk.errors import GuardClosed, UnknownPolicy
 from unigurd_sdk.policy import Policy
+from unigurd_sdk.runtime.onnx import OnnxRuntime
 
 BOMB = Policy(name="no-bombs", description="no weapons", disallowed=("bomb",))
 CAKE = Policy(name="no-cakes", description="no food", allowed=("recipe",), disallowed=("cake", "gun"))
@@ -52,3 +55,30 @@ def test_acheck_of_a_closed_guard_is_refused(guard):
     guard.close()
     with pytest.raises(GuardClosed):
         asyncio.run(guard.acheck("bomb", BOMB))
+
+
+def test_a_long_acheck_that_is_cancelled_does_not_go_on(load, monkeypatch):
+    guard, begun, scored = load(), threading.Event(), []
+    score = OnnxRuntime._score_batch
+
+    def record(self, segments, *rest):
+        scored.append(len(segments))
+        begun.set()
+        time.sleep(0.01)
+        return score(self, segments, *rest)
+
+    monkeypatch.setattr(OnnxRuntime, "_score_batch", record)
+
+    async def cancelled():
+        running = asyncio.ensure_future(guard.acheck("cake " * 20_000, BOMB))
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(cancelled())  # which waits for the threads of its pool
+    assert len(scored) < 10
+    before, _ = len(scored), scored.clear()
+    guard.check("cake " * 20_000, BOMB)
+    assert len(scored) > 3 * before

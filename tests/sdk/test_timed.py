@@ -71,6 +71,42 @@ def test_long_work_that_is_left_behind_ends(limited):
     assert ended.wait(30)
 
 
+async def test_a_coroutine_that_is_cancelled_leaves_its_work_behind():
+    started, ended = threading.Event(), threading.Event()
+
+    def call():
+        started.set()
+        try:
+            while True:
+                within(30.0, require_wanted)
+                require_wanted()
+        finally:
+            ended.set()
+
+    running = asyncio.ensure_future(awithin(None, call))
+    while not started.is_set():
+        await asyncio.sleep(0.001)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert await asyncio.to_thread(ended.wait, 30)
+
+
+def test_what_a_call_calls_is_left_behind_with_it():
+    ended = threading.Event()
+
+    def inner():
+        try:
+            while True:
+                require_wanted()
+        finally:
+            ended.set()
+
+    with pytest.raises(CheckTimeout):
+        within(0.05, lambda: within(30.0, inner))
+    assert ended.wait(30)
+
+
 def test_work_with_and_without_a_limit_is_wanted():
     require_wanted()
     assert run(30.0, require_wanted) is None

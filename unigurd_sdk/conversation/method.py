@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
@@ -23,6 +22,7 @@ from unigurd_sdk.conversation.turns import Turn, alone, together
 from unigurd_sdk.errors import ConfigError
 from unigurd_sdk.judge import Answer, Judge, Judging, Policies, worst
 from unigurd_sdk.request import PolicyLike
+from unigurd_sdk.timed import aside
 from unigurd_sdk.verdict import Report
 
 
@@ -84,7 +84,7 @@ class Conversations(Judging):
         """Check a conversation in a worker thread, as `check_messages` does, without blocking the event loop."""
         judge = self._judge(policy, policies, threshold=threshold, timeout=timeout)
         options: dict[str, Any] = {"roles": roles, "only_new": only_new, "turns": turns, "unreadable": unreadable}
-        return await asyncio.to_thread(partial(check_conversation, judge, messages, **options))
+        return await aside(partial(check_conversation, judge, messages, **options))
 
 
 def check_conversation(

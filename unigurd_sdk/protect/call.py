@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from unigurd_sdk.conversation.messages import last_of_user
@@ -15,6 +15,7 @@ from unigurd_sdk.protect.argument import Argument
 from unigurd_sdk.protect.reaction import Reaction, Stop
 from unigurd_sdk.stream.guarded import AsyncGuardedStream, GuardedStream
 from unigurd_sdk.stream.method import guarded, pace_of
+from unigurd_sdk.timed import aside
 from unigurd_sdk.written import text_of
 
 
@@ -53,9 +54,7 @@ class Call:
         if judge is None:
             return None
         answer = (
-            await judge.acheck(self.value)
-            if isinstance(self.value, str)
-            else await asyncio.to_thread(self._asked, judge)
+            await judge.acheck(self.value) if isinstance(self.value, str) else await aside(partial(self._asked, judge))
         )
         return self.protection.reaction(answer)
 
