@@ -1,7 +1,9 @@
 """Write a data folder that has what `trainer/data` adds to another one: more policies, rows for them, documents.
 
     python trainer/runs/more_data.py --data DATA --more trainer/data --out runs/data
+    python trainer/runs/more_data.py --data DATA --skip packages --out runs/data-second
 
+The second form has what the second generation was trained on, without readmes and manuals of packages.
 Files of `trainer/data/written` are YAML, a list of policies each with its texts: `twins` are (kind, violating,
 compliant), `unsafe` and `safe` (kind, text), `answers` (prompt, violating, compliant). All of them train; what is
 measured stays as it is. Texts that are in a validation row are left out here, as training leaves them out anyway.
@@ -35,6 +37,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
     parser.add_argument("--more", type=Path, default=Path("trainer/data"), help="what is added")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
+    parser.add_argument("--skip", choices=("packages",), help="documents that are left out")
     args = parser.parse_args()
     for name in SAME:
         shutil.copytree(args.data / name, args.out / name, dirs_exist_ok=True, copy_function=shutil.copyfile)
@@ -47,7 +50,8 @@ def main() -> None:
     documents += [row | {"source": "sdg/written"} for row in found if is_document(row)]
     write(args.out / "policies" / "written.jsonl.gz", policies)
     write(args.out / "sdg" / "written.jsonl.gz", found)
-    shutil.copytree(args.more / "documents", args.out / "documents", dirs_exist_ok=True)
+    skipped = shutil.ignore_patterns("*readmes*", "*manuals*") if args.skip else None
+    shutil.copytree(args.more / "documents", args.out / "documents", dirs_exist_ok=True, ignore=skipped)
     articles = [row for row in corpus.pool if row.split == "train" and row.source in ARTICLES and row.label == 0]
     documents += [{"text": row.text, "source": row.source, "licence": row.licence} for row in articles]
     kept = ({name: row[name] for name in ("text", "source", "licence")} for row in documents)

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# The merge searches of docs/search.md: each sampler with each method, equal budgets, three seeds, on the candidates that
-# trainer/runs/second.sh trained. What is finished is not run again, and what was killed goes on.
-# The candidates are measured once, by the first search. All of it takes about 90 minutes of one CPU thread.
+# The merge searches of docs/search.md: each sampler with each method, equal budgets, three seeds, among the candidates in
+# trainer/candidates. What is finished is not run again, and what was killed goes on. The candidates are measured once, by
+# the first search. All of it takes about 150 minutes of one CPU core.
 set -euo pipefail
 export PATH="$PWD/${VENV:-.venv}/bin:$PATH"
 export data=${DATA:-${UNIGURD_DATA:-../shared/data}} train=${TRAIN:-unigurd-train}
 export recipe=${RECIPE:-trainer/recipes/search/second.toml} out=${OUT_SEARCH:-runs/search}
 export threads=${THREADS:-1} device=${DEVICE:-cpu} trials=${TRIALS:-50}
 mkdir -p "$out"
+trainer/runs/unpack.sh
 search() { # method, sampler, seed
   local folder=$out/$1-$2-$3 known=()
   [ "$folder" = "$first" ] || known=(--known "$first")

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The second generation: MultiTaskGuards and TaskGuards on all data of `trainer/runs/more_data.py`, in parallel on one
 # GPU, packed (trainer/runs/packed.py). Seven go on from the first generation, `mtg-new` begins with the base encoder, and
-# three go on from that. What is finished is not run again; runs/data is what trainer/runs/more_data.py writes.
+# three go on from that. What is finished is not run again; runs/data-second is what `more_data.py --skip packages` writes.
 # NAMES, RECIPES, DATA, DEVICE, WORKERS (for each run) and TRAIN (the command) may be set.
 set -euo pipefail
 export PATH="$PWD/${VENV:-.venv}/bin:$PATH"
-data=${DATA:-runs/data}
+data=${DATA:-runs/data-second}
 first=trainer/candidates/uniguard-1
 train=${TRAIN:-unigurd-train}
 recipes=${RECIPES:-trainer/recipes/second}

@@ -7,19 +7,14 @@ set -euo pipefail
 export PATH="$PWD/${VENV:-.venv}/bin:$PATH"
 data=${UNIGURD_DATA:-../shared/data}
 threads=${THREADS:-2}
-first=trainer/candidates/uniguard-1
-for file in trainer/candidates/*.safetensors; do
-  python trainer/runs/packed.py unpack "$file" --out "runs/second/$(basename "$file" .safetensors)"
-done
-python trainer/runs/packed.py thaw "$first" --out runs/second/uniguard --notes trainer/recipes/uniguard-4.toml \
-  trainer/runs/logs/uniguard-4/result.json
+trainer/runs/unpack.sh
 [ "${SEARCH:-0}" = 0 ] ||
   unigurd-train merge-search trainer/recipes/search/uniguard.toml --data "$data" --out runs/search-uniguard --threads "$threads"
 unigurd-train merge apply trainer/recipes/merge/uniguard.toml --out runs/second/merged
-[ -d runs/data ] || python trainer/runs/more_data.py --data "$data" --out runs/data
+[ -d runs/data-second ] || python trainer/runs/more_data.py --data "$data" --skip packages --out runs/data-second
 ship() { # run, name, results of the calibration
   local folder=unigurd_sdk/models/$2
-  unigurd-train export "runs/second/$1" --out "$folder" --name "$2" --data runs/data
+  unigurd-train export "runs/second/$1" --out "$folder" --name "$2" --data runs/data-second
   unigurd-train calibrate "$folder" --data "$data" --most-fpr 0.1 --policy-fpr hate=0.2 --threads "$threads" > "$3"
   unigurd-train windows "$folder" --length 272
   unigurd-train evaluate "$folder" --data "$data" --threads "$threads" --out "docs/results/$2.json"
