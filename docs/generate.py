@@ -132,7 +132,6 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "bench-magnitudes": partial(benchmark, "magnitudes"),
     "bench-merging": partial(benchmark, "merging"),
     "bench-peers": partial(benchmark, "peers"),
-    "bench-peers-found": partial(benchmark, "peers-found"),
     "bench-policies": partial(benchmark, "policies"),
     "bench-precision": partial(benchmark, "precision"),
     "bench-precision-latency": partial(benchmark, "precision-latency"),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from unigurd_sdk.template import Line
 
 _SURROGATE = re.compile("[\ud800-\udfff]")  # replaced one for one, also in pairs, so that offsets hold
-_PIECE = 8192
+_PIECE = 2048
 """Characters from which on a text is encoded in pieces: the library holds the interpreter while it encodes one."""
 
 _SEAMS = (" ", "\n", "\t")
