@@ -55,6 +55,20 @@ def test_tables_and_plots_of_searches(searches, tmp_path):
     assert "single best" in (tmp_path / "plots" / "trials.svg").read_text()
 
 
+def test_a_sampler_that_learns_nothing_of_arms_has_no_posterior_to_draw(make_search, tiny_data, tmp_path, one_thread):
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "greedy-0"
+    run(make_search(sampler="epsilon-greedy", trials=2), tiny_data, folder)
+    journal = folder / "journal.jsonl"
+    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    trials = [record for record in records if record["kind"] == "trial"]
+    for record in trials:
+        record["posterior"] = {"best": record["point"], "f1": 0.5}  # as after a trial that improved
+    journal.write_text("".join(json.dumps(record) + "\n" for record in records))
+    command("plot", folder, "--out", tmp_path / "plots")
+    assert not list((tmp_path / "plots").glob("*posterior*"))
+
+
 def test_samplers_are_compared_with_random_where_method_and_seed_are_the_same(searches):
     opened = [open_finished(folder) for folder in searches]
     found = against_random(opened)

@@ -100,11 +100,13 @@ def draw_policies(one: Finished, out: Path) -> Path:
 def _tracks(one: Finished) -> dict[str, dict[str, list[float]]]:
     """Expected values by dimension and arm, one for each trial; of samplers that learn about arms."""
     tracks: dict[str, dict[str, list[float]]] = {}
+    if one.recipe.sampler not in ("thompson", "ucb"):
+        return tracks
     for trial in one.trials:
         for name, arms in trial.posterior.items():
             for arm, value in _arms(name, arms, one.candidates).items():
                 tracks.setdefault(name, {}).setdefault(arm, []).append(_expected(one, value))
-    return tracks if one.recipe.sampler in ("thompson", "ucb") else {}
+    return tracks
 
 
 def _arms(name: str, arms: Any, candidates: Sequence[str]) -> Mapping[str, Sequence[float]]:  # noqa: ANN401
