@@ -156,16 +156,19 @@ class Engine:
             if self._loaded is None:
                 from unigurd_sdk.tokenizer import GuardTokenizer
 
-                manifest, options = self.checkpoint.manifest, self.options
+                options = self.options
                 how = (options.runtime, options.device, options.threads, options.arithmetic)
-                runtime = create(self.checkpoint, *how)
                 tokenizer = GuardTokenizer.from_file(self.checkpoint.file("tokenizer.json"))
-                segmenter, close = Segmenter(tokenizer, manifest.max_length, manifest.overlap), None
-                if manifest.reads_close:
-                    size = manifest.close_length
-                    close = Close(Segmenter(tokenizer, size, size // 2), manifest.close_above)
-                self._loaded = runtime, Scanner(segmenter, options.views, options.limits, close)
+                self._loaded = create(self.checkpoint, *how, tokenizer), self._scanner(tokenizer)
             return self._loaded
+
+    def _scanner(self, tokenizer: GuardTokenizer) -> Scanner:
+        manifest, close = self.checkpoint.manifest, None
+        if manifest.reads_close:
+            size = manifest.close_length
+            close = Close(Segmenter(tokenizer, size, size // 2), manifest.close_above)
+        segmenter = Segmenter(tokenizer, manifest.max_length, manifest.overlap)
+        return Scanner(segmenter, self.options.views, self.options.limits, close)
 
     def _scan(self, text: str, prompt: str | None, role: Role) -> Scan:
         return self._load()[1].scan(text, role, prompt)

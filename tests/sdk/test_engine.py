@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from unigurd_sdk import engine, runtime
 from unigurd_sdk.errors import (
@@ -178,6 +180,19 @@ def test_nothing_is_loaded_before_the_first_check_and_then_once_for_all_threads(
         scores = list(pool.map(check, range(8)))
     assert scores == pytest.approx([sigmoid(index % 2) for index in range(8)])
     assert len(created) == 1
+
+
+def test_the_tokenizer_is_read_once(load, monkeypatch):
+    read = []
+    original = Tokenizer.from_file
+
+    def from_file(path):
+        read.append(path)
+        return original(path)
+
+    monkeypatch.setattr("tokenizers.Tokenizer", SimpleNamespace(from_file=from_file))
+    load().check("bomb", BOMB)
+    assert len(read) == 1
 
 
 def test_a_policy_is_encoded_once_whatever_its_name(guard, monkeypatch):

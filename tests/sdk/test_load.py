@@ -14,12 +14,12 @@ from unigurd_sdk.policy import Policy
 
 BOMB = Policy(name="no-bombs", description="no weapons", disallowed=("bomb",))
 CAKE = Policy(name="no-cakes", description="no food", allowed=("recipe",), disallowed=("cake", "gun"))
-THREADS, CHECKS, SLACK = 32, 100_000, 8 * 2**20
+THREADS, CHECKS, SLACK = 32, 1_000_000, 8 * 2**20
 
 
-def texts(count: int) -> list[str]:
+def texts(count: int, longest: int = 60) -> list[str]:
     rng = random.Random(0)
-    return [" ".join(rng.choices(("bomb", "cake", "gun", "filler"), k=rng.randint(1, 60))) for _ in range(count)]
+    return [" ".join(rng.choices(("bomb", "cake", "gun", "filler"), k=rng.randint(1, longest))) for _ in range(count)]
 
 
 def resident() -> int:
@@ -43,7 +43,7 @@ def test_thirty_two_threads_get_what_one_gets(keyword_checkpoint):
 @pytest.mark.fuzz
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_does_not_grow_with_the_number_of_checks(keyword_checkpoint):
-    asked = texts(500)
+    asked = texts(500, longest=5)
     with Guard.from_pretrained(keyword_checkpoint, threads=1, cache_results=100) as guard:
         for _ in range(20):
             guard.check_batch(asked, BOMB)

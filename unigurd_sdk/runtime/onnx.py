@@ -51,10 +51,11 @@ class OnnxRuntime:
         *,
         batch_tokens: int = BATCH_TOKENS,
         arithmetic: ChosenArithmetic = "float32",
+        tokenizer: GuardTokenizer | None = None,
     ) -> None:
         """Prepare to run `checkpoint`; `threads` limits the threads of one operation (default: one per core).
 
-        `arithmetic` says which of the text graphs to run.
+        `arithmetic` says which of the text graphs to run; `tokenizer` is the checkpoint's, if it was read already.
 
         Raises:
             ConfigError: The device is not "cpu", or a number is below 1.
@@ -68,7 +69,7 @@ class OnnxRuntime:
         roles = {"policy": "policy", "text": INT8_ROLE if arithmetic == "int8" else "text"}
         files = {graph: manifest.weight_file("onnx", role) for graph, role in roles.items()}
         self._paths = {graph: checkpoint.file(name) for graph, name in files.items()}
-        self._tokenizer = GuardTokenizer.from_file(checkpoint.file("tokenizer.json"))
+        self._tokenizer = tokenizer or GuardTokenizer.from_file(checkpoint.file("tokenizer.json"))
         self._manifest = manifest
         self._threads = threads
         self._batch_tokens = batch_tokens

@@ -39,9 +39,11 @@ class TorchRuntime:
         threads: int | None = None,
         *,
         model: GuardModel | None = None,
+        tokenizer: GuardTokenizer | None = None,
     ) -> None:
         """Prepare to run `checkpoint` on "cpu" or "cuda"; `model` takes the place of its weights.
 
+        `tokenizer` is the checkpoint's, if it was read already.
         `threads` is for the onnx runtime: torch has one setting for the whole process, which is its owner's to change.
 
         Raises:
@@ -57,7 +59,7 @@ class TorchRuntime:
             raise ConfigError("threads= is for the onnx runtime; with torch call torch.set_num_threads yourself.")
         self._checkpoint = checkpoint
         self._device = torch.device(device)
-        self._tokenizer = GuardTokenizer.from_file(checkpoint.file("tokenizer.json"))
+        self._tokenizer = tokenizer or GuardTokenizer.from_file(checkpoint.file("tokenizer.json"))
         self._model = model
         self._graphs: tuple[PolicyGraph, TextGraph] | None = None
         self._lock = threading.Lock()
