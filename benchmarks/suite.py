@@ -41,15 +41,21 @@ from unigurd_sdk.runtime import settle
 
 TICKS = (0.25, 0.5, 1, 2, 4, 8)
 
+LINES = "lines are encoded once and kept; what is left is the head, in which every line reads the text"
+ENCODER = "the encoder is the same; fusion, int8, fp16, session options and buffers: docs/benchmarks.md"
+LOOPS = "windows sorted by length, batches by tokens; that loop reads less of a text than check_batch does"
+DOCUMENTS = "training on documents, slopes and sizes of windows: docs/decisions/0010-views.md, 0012-more-documents.md"
+
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What is measured, and the bound that it should keep."""
+    """What is measured, the bound that it should keep, and what was tried where it is missed."""
 
     what: str
     side: Literal["at most", "at least"]
     bound: float
     measured: float
+    tried: str = ""
 
     @property
     def met(self) -> bool:
@@ -100,7 +106,8 @@ def of_policies(folder: Path, quick: bool) -> Iterator[Aim]:
     """Long policies, and many."""
     rows = policy_length.measure(folder, 1, 32, 50 if quick else 200)
     found = {row["policies"]: row["check ms"] for row in rows}
-    yield Aim("policy of 400 words / of 20", "at most", 1.1, found["1 policy, 400 words"] / found["1 policy, 20 words"])
+    longer = found["1 policy, 400 words"] / found["1 policy, 20 words"]
+    yield Aim("policy of 400 words / of 20", "at most", 1.1, longer, LINES)
     yield Aim("ten policies / one", "at most", 3.0, found["10 built-in"] / found["1 built-in"])
 
 
@@ -109,7 +116,7 @@ def of_peers(folder: Path, quick: bool) -> Iterator[Aim]:
     found = {row[""]: row["check / it"] for row in peers.measure(folder, 32, 1, 50 if quick else 100)}
     for name, speed in found.items():
         if name.startswith("pipeline"):
-            yield Aim(f"{name}, 32 tokens / check", "at least", 5.0, speed)
+            yield Aim(f"{name}, 32 tokens / check", "at least", 5.0, speed, ENCODER)
 
 
 def of_cold_start(folder: Path, quick: bool) -> Iterator[Aim]:
@@ -125,10 +132,12 @@ def of_cold_start(folder: Path, quick: bool) -> Iterator[Aim]:
 def of_throughput(folder: Path, quick: bool) -> Iterator[Aim]:
     """Many texts, and many callers."""
     texts = throughput.mixed_texts(300 if quick else 2000)
-    _, *naive, callers = throughput.measure(folder, 2, texts, 64, 1 if quick else 3)
+    own, *naive, callers = throughput.measure(folder, 2, texts, 64, 1 if quick else 3)
     for loop in naive:
-        yield Aim(f"check_batch / {loop['']}", "at least", 3.0, 1 / loop["of check_batch"])
+        yield Aim(f"check_batch / {loop['']}", "at least", 3.0, 1 / loop["of check_batch"], LOOPS)
     yield Aim("64 callers of acheck / check_batch", "at least", 0.8, callers["of check_batch"])
+    late = callers["loop late ms (p99)"] * own["texts/s"] / 1000
+    yield Aim("event loop late under 64 callers (p99) / one text", "at most", 1.0, late)
 
 
 def of_timeouts(folder: Path, quick: bool) -> Iterator[Aim]:
@@ -151,7 +160,8 @@ def of_attacks(data: Path, folder: Path, quick: bool) -> Iterator[Aim]:
     """Attacks in documents, beside the same attacks alone."""
     inside = Inside(folder, [depth.POLICY])
     every = depth.table(inside, depth.place_all(inside, data, 40 if quick else 200))[0]
-    yield Aim("attacks found in documents less alone, points", "at least", -2.0, every["as shipped"] - every["alone"])
+    less = every["as shipped"] - every["alone"]
+    yield Aim("attacks found in documents less alone, points", "at least", -2.0, less, DOCUMENTS)
 
 
 def of_documents(data: Path, folder: Path, quick: bool) -> Iterator[Aim]:
@@ -160,7 +170,7 @@ def of_documents(data: Path, folder: Path, quick: bool) -> Iterator[Aim]:
     short, long = whole_documents.shipped(
         inside, [*whole_documents.read_all(inside, data, "reported", 20 if quick else None)]
     )
-    yield Aim("long benign documents flagged / short texts", "at most", 1.5, long / short)
+    yield Aim("long benign documents flagged / short texts", "at most", 1.5, long / short, DOCUMENTS)
 
 
 def of_views(data: Path, folder: Path, quick: bool) -> Iterator[Aim]:
@@ -177,13 +187,14 @@ def of_arithmetic(data: Path, folder: Path, quick: bool) -> Iterator[Aim]:
 
 
 def table(aims: list[Aim]) -> Table:
-    """Show aims; missed ones are red."""
+    """Show aims; missed ones are red, with what was tried."""
     shown = Table(title="Aims and what was measured")
     for head in ("", "aim", "measured", ""):
         shown.add_column(head)
     for aim in aims:
-        color, word = ("green", "met") if aim.met else ("red", "missed")
-        shown.add_row(aim.what, f"{aim.side} {aim.bound:g}", f"{aim.measured:.2f}", word, style=color)
+        outcome = "met" if aim.met else f"missed; tried: {aim.tried or 'nothing yet'}"
+        row = (aim.what, f"{aim.side} {aim.bound:g}", f"{aim.measured:.2f}", outcome)
+        shown.add_row(*row, style="green" if aim.met else "red")
     return shown
 
 
@@ -192,10 +203,9 @@ def write(aims: list[Aim], out: Path) -> None:
     rows = [asdict(aim) | {"met": aim.met} for aim in aims]
     out.with_suffix(".json").write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
     lines = ["| | aim | measured | |", "| --- | --- | ---: | --- |"]
-    lines += [
-        f"| {aim.what} | {aim.side} {aim.bound:g} | {aim.measured:.2f} | {'met' if aim.met else '**missed**'} |"
-        for aim in aims
-    ]
+    for aim in aims:
+        outcome = "met" if aim.met else f"**missed**; tried: {aim.tried or 'nothing yet'}"
+        lines.append(f"| {aim.what} | {aim.side} {aim.bound:g} | {aim.measured:.2f} | {outcome} |")
     facts = ", ".join(f"{key} {value}" for key, value in machine().items())
     out.with_suffix(".md").write_text("\n".join(lines) + f"\n\n{facts}.\n")
 
