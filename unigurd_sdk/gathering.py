@@ -16,7 +16,6 @@ from typing import TypeAlias
 
 from unigurd_sdk.forks import renew_after_fork
 from unigurd_sdk.request import Request
-from unigurd_sdk.timed import awaited, awithin
 from unigurd_sdk.verdict import Verdict
 
 __all__ = ["Call", "Gatherer"]
@@ -27,8 +26,6 @@ Answer: TypeAlias = Callable[[Sequence[str], Sequence[str | None], Request], lis
 MOST_TOGETHER = 256
 """Calls that are answered in one go; the rest waits for the next."""
 
-ALONE = 8192
-"""Characters from which a text has a thread of its own, so that short ones do not wait for it."""
 
 IDLE_SECONDS = 2.0
 """After so long without a call the thread ends; the next call starts another."""
@@ -71,18 +68,6 @@ class Gatherer:
                 self._start()
             self._queue.put(call)
         return call.future
-
-    async def answer(
-        self, text: str, prompt: str | None, resolve: Callable[[], Request], seconds: float | None = None
-    ) -> Verdicts:
-        """Answer one text, without blocking the event loop; a long one in a thread of its own.
-
-        Raises:
-            CheckTimeout: It takes longer than `seconds` (None: no limit).
-        """
-        if len(text) >= ALONE:
-            return await awithin(seconds, lambda: self._answer([text], [prompt], resolve())[0])
-        return await awaited(seconds, self.submit(Call(text, prompt, resolve)))
 
     def close(self) -> None:
         """Answer what is queued, then end the thread; a later call would start it again."""

@@ -16,11 +16,10 @@ from typing import TypeAlias, get_args
 
 from unigurd_sdk.engine import Engine, OnError
 from unigurd_sdk.errors import ConfigError, GuardClosed, InferenceError, UnigurdError
-from unigurd_sdk.gathering import Gatherer
 from unigurd_sdk.policy import Policy
 from unigurd_sdk.request import PolicyLike, Request, Resolver, refuse_types
 from unigurd_sdk.template import Role
-from unigurd_sdk.timed import checked_timeout, within
+from unigurd_sdk.timed import awithin, checked_timeout, within
 from unigurd_sdk.verdict import Report, Verdict
 from unigurd_sdk.windows import Span
 
@@ -44,7 +43,6 @@ class Judge:
 
     Attributes:
         engine: What scores.
-        gatherer: What takes the texts of many coroutines to it together.
         request: The policies, their thresholds and the role of the texts.
         several: Whether the answer is a report.
         timeout: Seconds that one call may take, or None.
@@ -52,7 +50,6 @@ class Judge:
     """
 
     engine: Engine
-    gatherer: Gatherer
     request: Request
     several: bool
     timeout: float | None = None
@@ -67,14 +64,8 @@ class Judge:
         return self.check_batch([text], [prompt])[0]
 
     async def acheck(self, text: str, prompt: str | None = None) -> Answer:
-        """Judge one text without blocking the event loop, together with those of other coroutines that ask the same."""
-        refuse_types([text], [prompt], self.request.role)
-        request = replace(self.request, started=time.perf_counter())
-        try:
-            verdicts = await self.gatherer.answer(text, prompt, lambda: request, self.timeout)
-        except UnigurdError as error:
-            verdicts = self._failed(error, request, 1)[0]
-        return self._answers([verdicts])[0]
+        """Judge one text in a worker thread, without blocking the event loop."""
+        return (await self.acheck_batch([text], [prompt]))[0]
 
     def check_batch(self, texts: Sequence[str], prompts: Sequence[str | None]) -> list[Answer]:
         """Judge texts in few model calls; answers come in their order."""
@@ -82,6 +73,16 @@ class Judge:
         request = replace(self.request, started=time.perf_counter())
         try:
             verdicts = within(self.timeout, partial(self.engine.answer, texts, prompts, request))
+        except UnigurdError as error:
+            verdicts = self._failed(error, request, len(texts))
+        return self._answers(verdicts)
+
+    async def acheck_batch(self, texts: Sequence[str], prompts: Sequence[str | None]) -> list[Answer]:
+        """Judge texts in a worker thread; otherwise as `check_batch`."""
+        refuse_types(texts, prompts, self.request.role)
+        request = replace(self.request, started=time.perf_counter())
+        try:
+            verdicts = await awithin(self.timeout, partial(self.engine.answer, texts, prompts, request))
         except UnigurdError as error:
             verdicts = self._failed(error, request, len(texts))
         return self._answers(verdicts)
@@ -127,7 +128,6 @@ class Judging:
     """What the parts of a guard share: the engine, and the policies that it knows."""
 
     _engine: Engine
-    _gatherer: Gatherer
     _resolver: Resolver
 
     def _judge(
@@ -148,7 +148,7 @@ class Judging:
                 raise ConfigError("Give policy= or policies=, not both.")
             policy, policies = None, policy
         request = self._resolver.request(policy, policies, role, threshold)
-        return Judge(self._engine, self._gatherer, request, policies is not None, checked_timeout(timeout), on_error)
+        return Judge(self._engine, request, policies is not None, checked_timeout(timeout), on_error)
 
 
 def located(answer: Answer, start: int) -> Answer:

@@ -62,26 +62,15 @@ async def awithin(seconds: float | None, call: Callable[[], T]) -> T:
     if seconds is None:
         return await aside(call)
     future, left = _started(call)
-    try:
-        return await awaited(seconds, future)
-    finally:
-        if not future.done():
-            left.set()
-
-
-async def awaited(seconds: float | None, future: Future[T]) -> T:
-    """Wait for a future of another thread; one that is not waited for any longer is cancelled if it did not start.
-
-    Raises:
-        CheckTimeout: It takes longer than `seconds` (None: no limit).
-    """
     running = asyncio.wrap_future(future)
     try:
         done, _ = await asyncio.wait({running}, timeout=seconds)
-        if not done and seconds is not None:
+        if not done:
             raise CheckTimeout(seconds)
         return running.result()
     finally:
+        if not future.done():
+            left.set()
         running.cancel()  # the thread goes on; its result is not delivered to a loop that may be gone
 
 

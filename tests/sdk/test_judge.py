@@ -48,32 +48,6 @@ def test_a_judge_can_be_had_for_another_role(guard):
     assert judge.check("cake").role == "user"
 
 
-def test_coroutines_that_ask_the_same_are_judged_together(guard, monkeypatch):
-    together, busy, go = [], threading.Event(), threading.Event()
-    score = OnnxRuntime.score
-
-    def record(self, segments, states):
-        together.append(len(segments))
-        busy.set()
-        assert go.wait(30)
-        return score(self, segments, states)
-
-    monkeypatch.setattr(OnnxRuntime, "score", record)
-    judge = guard._judge("no-bombs")
-
-    async def ask_all():
-        first = asyncio.ensure_future(judge.acheck("a cake"))
-        while not busy.is_set():
-            await asyncio.sleep(0.001)
-        rest = [asyncio.ensure_future(judge.acheck(text)) for text in ("a bomb", "a cake", "bombs: bomb")]
-        await asyncio.sleep(0)
-        go.set()
-        return [verdict.unsafe for verdict in await asyncio.gather(first, *rest)]
-
-    assert asyncio.run(ask_all()) == [False, True, False, True]
-    assert together == [1, 3]
-
-
 @pytest.mark.parametrize(
     ("options", "error"),
     [

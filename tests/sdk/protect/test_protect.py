@@ -43,7 +43,7 @@ def test_policies_in_a_list_give_a_report(guard, protected):
     assert caught.value.verdict.worst.policy == "no-cakes"
 
 
-def test_the_result_is_judged_as_the_answer_to_the_argument(judged, guard, protected):
+def test_the_result_is_judged_as_the_answer_to_the_argument(guard, protected, judged):
     function, _ = protected(guard.protect(policy="no-bombs", output_policy="no-bombs"))
     function("a cake")
     assert judged[0] == ("user", "a cake", None)

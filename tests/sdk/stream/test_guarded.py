@@ -80,7 +80,7 @@ async def test_a_slow_source_is_judged_before_it_goes_on(guard):
     assert [chunk async for chunk in stream] == [" filler"]
 
 
-async def test_what_was_judged_already_leaves_in_time_without_another_judgement(judged, guard):
+async def test_what_was_judged_already_leaves_in_time_without_another_judgement(guard, judged):
     more = asyncio.Event()
 
     async def source():
