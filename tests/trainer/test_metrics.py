@@ -111,12 +111,13 @@ def test_the_best_threshold_lies_between_scores():
     assert (threshold, value) == pytest.approx((0.4, 0.8))
 
 
-def test_where_the_optimum_is_flat_the_threshold_is_high():
+def test_where_the_optimum_is_flat_the_threshold_is_in_its_middle():
     labels, scores = np.array([1, 1, 0, 1, 0]), np.array([0.9, 0.8, 0.5, 0.4, 0.1])
-    low = best_threshold(labels, scores)
-    high = best_threshold(labels, scores, slack=0.06)
-    assert list(low) == pytest.approx([0.25, 6 / 7])
-    assert list(high) == pytest.approx([0.65, 0.8])
+    # F1 by threshold, from high to low: 1/2, 4/5, 2/3, 6/7, 3/4
+    assert list(best_threshold(labels, scores)) == pytest.approx([0.25, 6 / 7])
+    assert list(best_threshold(labels, scores, slack=0.11)) == pytest.approx([0.25, 6 / 7])
+    assert list(best_threshold(labels, scores, slack=0.2)) == pytest.approx([0.25, 6 / 7])
+    assert list(best_threshold(labels, scores, slack=0.4)) == pytest.approx([0.45, 2 / 3])
 
 
 def test_the_best_threshold_keeps_the_false_positive_rate():

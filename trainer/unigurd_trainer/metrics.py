@@ -154,8 +154,8 @@ def nll(labels: Labels, logits: Scores, temperature: float = 1.0) -> float:
 def best_threshold(labels: Labels, scores: Scores, most_fpr: float = 1.0, slack: float = 0.0) -> tuple[float, float]:
     """Return the threshold with the best F1 and that F1; at most a share `most_fpr` of the safe texts may be flagged.
 
-    Of the thresholds whose F1 is at most `slack` below the best, it is the highest: where the optimum is flat, fewer
-    false alarms cost nothing. It lies halfway between neighbouring scores. Where no such threshold flags an unsafe
+    Of the thresholds whose F1 is at most `slack` below the best, it is the middle one: where the optimum is flat, other
+    rows would move it least. It lies halfway between neighbouring scores. Where no such threshold flags an unsafe
     text, the answer is (1, 0).
     """
     order = np.argsort(-scores, kind="stable")
@@ -164,9 +164,10 @@ def best_threshold(labels: Labels, scores: Scores, most_fpr: float = 1.0, slack:
     safe = max(len(truth) - int(truth.sum()), 1)
     possible = last_of_tie(ranked) & ((seen - hits) / safe <= most_fpr)
     values = np.where(possible, 2 * hits / (seen + max(int(truth.sum()), 1)), 0.0)
-    best = int(np.argmax(values >= values.max() - slack)) if len(values) else 0
-    if not len(values) or not values[best]:
+    if not values.any():
         return 1.0, 0.0
+    good = np.flatnonzero(values >= values.max() - slack)
+    best = int(good[len(good) // 2 if slack else 0])
     below = ranked[best + 1] if best + 1 < len(ranked) else 0.0
     return float((ranked[best] + below) / 2), float(values[best])
 

@@ -47,7 +47,7 @@ MOST_FPR = 0.05
 """The default bound on the false positive rate of a policy's own threshold."""
 
 FLAT = 0.003
-"""F1 that a policy's threshold may cost to be higher."""
+"""F1 that a policy's threshold may cost: among these it is the middle one."""
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 
