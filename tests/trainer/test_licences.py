@@ -12,6 +12,7 @@ from unigurd_trainer.rows import Example
 SPDX = {
     "MIT", "Apache-2.0", "CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "CDLA-Permissive-2.0", "ODC-By-1.0", "OpenRAIL++",
     "Apache-2.0 AND MIT", "MIT AND CC-BY-4.0", "BSD-3-Clause", "blessing", "public domain", "",
+    "MIT AND Apache-2.0 AND BSD-3-Clause AND BSD-2-Clause AND ISC",
 }  # fmt: skip
 
 
@@ -62,6 +63,11 @@ def test_a_row_states_its_licence_or_has_that_of_its_source(source, row, licence
 )
 def test_an_entry_of_a_manifest_is_said_in_full(entry, said):
     assert said in named_source(entry)
+
+
+def test_rows_of_a_source_with_several_licences_have_what_the_table_says_or_all():
+    several = [Example("a", 0, name, licence) for name in ("pypi_readmes", "b") for licence in ("MIT", "ISC")]
+    assert sources_of(several) == {"b": "ISC AND MIT", "pypi_readmes": sources()["pypi_readmes"].licence}
 
 
 def test_sources_of_rows_are_named_once():

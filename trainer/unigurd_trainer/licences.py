@@ -64,9 +64,19 @@ def licence_of(source: str, row: Mapping[str, Any] | None = None) -> str:
 
 
 def sources_of(rows: Iterable[Any]) -> dict[str, str]:
-    """Return source -> licence, sorted, over anything with these two attributes (for a model card)."""
-    found = {row.source: row.licence for row in rows}
-    return dict(sorted(found.items()))
+    """Return source -> licence, sorted, over anything with these two attributes (for a model card).
+
+    Where the rows of a source state several, it is what the table says of the source, or all of them.
+    """
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row.source, set()).add(row.licence)
+    return {source: _joint(source, stated) for source, stated in sorted(found.items())}
+
+
+def _joint(source: str, stated: set[str]) -> str:
+    known = sources().get(source) if len(stated) > 1 else None
+    return (known.licence if known else "") or " AND ".join(sorted(stated))
 
 
 def named_source(entry: str) -> str:
