@@ -2,13 +2,14 @@
 
     python benchmarks/window_slopes.py CHECKPOINT --data DATA [--documents 40] [--attacks 200] [--json out.json]
 
-Documents are of the tuning half (`whole_documents.py`), attacks those of `depth.py`; close windows are read. The first
-row has short texts, and the attacks alone.
+Documents are of the tuning half (`whole_documents.py`), attacks those of `depth.py`; long windows are read alone, and
+close ones with them. The first row has short texts, and the attacks alone.
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import whole_documents
 from scoring import Inside
 from timing import report
 
-SLOPES = (0.25, 0.5, 0.75)
+SLOPES = (0.0, 0.25, 0.5, 0.75)
 MOST = 3.0
 
 
@@ -39,15 +40,16 @@ def main() -> None:
 
 
 def table(inside: Inside, read: list[whole_documents.Read], hits: list[depth.Hit]) -> list[dict[str, Any]]:
-    """Give the rates of short texts, and of documents at every slope."""
+    """Give the rates of short texts, and of documents at every slope, without close windows and with them."""
     thresholds = inside.thresholds
     short = [each.long.max(axis=0) >= thresholds for each in read if each.tokens <= whole_documents.LENGTHS[0]]
     documents = [each for each in read if len(each.long) > 1]
     rows = [{"": "alone", "flagged": _percent(short), "found": _percent([hit.alone >= thresholds[0] for hit in hits])}]
-    for slope in SLOPES:
-        flagged = [each.logits(True, slope, MOST) >= thresholds for each in documents]
-        found = [hit.logit(True, slope, MOST) >= thresholds[0] for hit in hits]
-        rows.append({"": f"documents, slope {slope}", "flagged": _percent(flagged), "found": _percent(found)})
+    for close, slope in product((False, True), SLOPES):
+        flagged = [each.logits(close, slope, MOST) >= thresholds for each in documents]
+        found = [hit.logit(close, slope, MOST) >= thresholds[0] for hit in hits]
+        name = f"documents, {'close windows too' if close else 'long windows'}, slope {slope}"
+        rows.append({"": name, "flagged": _percent(flagged), "found": _percent(found)})
     return rows
 
 

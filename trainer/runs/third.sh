@@ -1,12 +1,22 @@
 #!/usr/bin/env bash
-# Goes on from the merged `uniguard` with more kinds of documents (docs/decisions/0012): 45 minutes of one CPU thread. The
-# outcome is packed in trainer/candidates and does not ship.
+# The third generation: goes on from the merged `uniguard` with documents of many packages (docs/decisions/0012, 0013), each run
+# on one CPU thread: `documents` (45 minutes), `mixed-1` from that and `mixed-2` from the merge (50 minutes each, at the same
+# time). Their average ships (trainer/runs/ship.sh); it is packed in trainer/candidates, as `documents` is. TRAIN=1 trains again.
 set -euo pipefail
 export PATH="$PWD/${VENV:-.venv}/bin:$PATH"
 data=${DATA:-${UNIGURD_DATA:-../shared/data}}
-out=runs/third/documents
 trainer/runs/unpack.sh
-[ -d runs/second/merged ] || unigurd-train merge apply trainer/recipes/merge/uniguard.toml --out runs/second/merged
 [ -d runs/data ] || python trainer/runs/more_data.py --data "$data" --out runs/data
-unigurd-train gip trainer/recipes/third/documents.toml --from runs/second/merged --data runs/data --out "$out" --threads 1
-python trainer/runs/packed.py pack "$out" --out trainer/candidates/documents.safetensors
+[ "${TRAIN:-0}" = 1 ] || exit 0
+[ -d runs/second/merged ] || unigurd-train merge apply trainer/recipes/merge/second.toml --out runs/second/merged
+train() { # name, run to go on from
+  unigurd-train gip "trainer/recipes/third/$1.toml" --from "$2" --data runs/data --out "runs/third/$1" --threads 1
+  python trainer/runs/packed.py pack "runs/third/$1" --out "runs/third/$1.safetensors"
+}
+train documents runs/second/merged
+train mixed-1 runs/third/documents &
+train mixed-2 runs/second/merged &
+wait
+unigurd-train merge apply trainer/recipes/merge/uniguard.toml --out runs/third/mixed
+cp runs/third/documents.safetensors trainer/candidates/
+python trainer/runs/packed.py pack runs/third/mixed --out trainer/candidates/mixed.safetensors
