@@ -43,8 +43,8 @@ TICKS = (0.25, 0.5, 1, 2, 4, 8)
 
 LINES = "lines are encoded once and kept; what is left is the head, in which every line reads the text"
 ENCODER = "the encoder is the same; fusion, int8, fp16, session options and buffers: docs/benchmarks.md"
-LOOPS = "windows sorted by length, batches by tokens; that loop reads less of a text than check_batch does"
-DOCUMENTS = "training on documents, slopes and sizes of windows: docs/decisions/0010-views.md, 0012-more-documents.md"
+LOOPS = "windows sorted by length, batches by tokens; the rest is int8 beside float32: docs/benchmarks.md"
+DOCUMENTS = "training on documents, slopes and sizes of windows: docs/decisions/0010-views.md, 0013-third-generation.md"
 
 
 @dataclass(frozen=True, slots=True)
