@@ -32,7 +32,7 @@ def load(keyword_checkpoint, guard_policies):
     opened = []
 
     def load(**options):
-        opened.append(Guard.from_pretrained(keyword_checkpoint, threads=1, policies=guard_policies, **options))
+        opened.append(Guard.from_pretrained(keyword_checkpoint, threads=1, **{"policies": guard_policies, **options}))
         return opened[-1]
 
     yield load
