@@ -63,15 +63,18 @@ class Aim:
         return self.measured <= self.bound if self.side == "at most" else self.measured >= self.bound
 
     @property
-    def margin(self) -> float:
-        """How many times better than the bound it is, as far as the plot goes; 1 keeps it, less misses it."""
-        small, large = (self.measured, self.bound) if self._less_is_better else (self.bound, self.measured)
-        return TICKS[-1] if small / large <= 1 / TICKS[-1] else large / small
+    def outcome(self) -> str:
+        """Whether it is, in words, and what was tried."""
+        return "met" if self.met else f"missed; tried: {self.tried or 'nothing yet'}"
 
     @property
-    def _less_is_better(self) -> bool:
-        """A loss is a number below zero that should be at least its bound: of its size, less is better."""
-        return (self.side == "at most") == (self.bound > 0)
+    def margin(self) -> float:
+        """How many times better than the bound it is, as far as the plot goes; 1 keeps it, less misses it.
+
+        A loss is below zero and so is its bound: there too the smaller number is the better one.
+        """
+        share = self.measured / self.bound
+        return share if self.side == "at least" and self.bound > 0 else 1 / max(share, 1 / TICKS[-1])
 
 
 def main() -> None:
@@ -205,8 +208,7 @@ def table(aims: list[Aim]) -> Table:
     for head in ("", "aim", "measured", ""):
         shown.add_column(head)
     for aim in aims:
-        outcome = "met" if aim.met else f"missed; tried: {aim.tried or 'nothing yet'}"
-        row = (aim.what, f"{aim.side} {aim.bound:g}", f"{aim.measured:.2f}", outcome)
+        row = (aim.what, f"{aim.side} {aim.bound:g}", f"{aim.measured:.2f}", aim.outcome)
         shown.add_row(*row, style="green" if aim.met else "red")
     return shown
 
@@ -217,7 +219,7 @@ def write(aims: list[Aim], out: Path) -> None:
     out.with_suffix(".json").write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
     lines = ["| | aim | measured | |", "| --- | --- | ---: | --- |"]
     for aim in aims:
-        outcome = "met" if aim.met else f"**missed**; tried: {aim.tried or 'nothing yet'}"
+        outcome = aim.outcome.replace("missed", "**missed**", 1)
         lines.append(f"| {aim.what} | {aim.side} {aim.bound:g} | {aim.measured:.2f} | {outcome} |")
     facts = ", ".join(f"{key} {value}" for key, value in machine().items())
     out.with_suffix(".md").write_text("\n".join(lines) + f"\n\n{facts}.\n")

@@ -29,11 +29,6 @@ CAKE = Policy(name="no-cakes", description="no food", allowed=("recipe",), disal
 SECRET = "xyzzy secret text"
 
 
-def sigmoid(hits: int) -> float:
-    """What the keyword checkpoint scores for that many disallowed words."""
-    return 1 / (1 + math.exp(-(8 * hits - 4) / 2))
-
-
 @pytest.fixture
 def guard_policies():
     return []
@@ -164,7 +159,7 @@ def test_nothing_is_loaded_before_the_first_check_and_then_once_for_all_threads(
 
     with ThreadPoolExecutor(8) as pool:
         scores = list(pool.map(check, range(8)))
-    assert scores == pytest.approx([sigmoid(index % 2) for index in range(8)])
+    assert scores == [guard.check(text, BOMB).score for text in ("cake", "bomb") * 4]
     assert len(created) == 1
 
 

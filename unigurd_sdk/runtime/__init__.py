@@ -61,7 +61,7 @@ def create(
 ) -> Runtime:
     """Create the runtime that `settle` chooses; device "auto" is a GPU only if torch runs and finds one.
 
-    Without the checkpoint's `tokenizer`, the runtime reads it from the file, which takes a tenth of a cold start.
+    `tokenizer` is the checkpoint's, if it was read already; reading it is a noticeable part of a cold start.
     """
     name, chosen = settle(checkpoint.manifest, runtime, device, arithmetic)
     if name == "onnx":

@@ -7,9 +7,7 @@ import threading
 
 import pytest
 
-from unigurd_sdk.errors import (
-    PromptBlocked,
-)
+from unigurd_sdk.errors import PromptBlocked
 from unigurd_sdk.runtime.onnx import OnnxRuntime
 from unigurd_sdk.stream.session import Session
 

@@ -53,22 +53,6 @@ def collect(stream):
     return out, None
 
 
-async def acollect(stream):
-    out = []
-    try:
-        async for chunk in stream:
-            out.append(chunk)
-    except PromptBlocked as error:
-        return out, error
-    return out, None
-
-
-async def trickle(chunks, pause=0.0):
-    for chunk in chunks:
-        await asyncio.sleep(pause)
-        yield chunk
-
-
 # What leaves
 
 
@@ -437,7 +421,13 @@ def test_what_is_no_source_of_chunks_is_refused(guard, chunks):
 @given(text=texts, at=places)
 def test_an_asynchronous_stream_gives_out_what_a_synchronous_one_does(guard, text, at):
     chunks = cut(text, at)
-    assert asyncio.run(acollect(guard.stream(trickle(chunks), hold_back=HOLD))) == (
-        list(guard.stream(chunks, hold_back=HOLD)),
-        None,
-    )
+
+    async def source():
+        for chunk in chunks:
+            await asyncio.sleep(0)
+            yield chunk
+
+    async def collected():
+        return [chunk async for chunk in guard.stream(source(), hold_back=HOLD)]
+
+    assert asyncio.run(collected()) == list(guard.stream(chunks, hold_back=HOLD))
